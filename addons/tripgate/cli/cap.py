@@ -1,0 +1,173 @@
+"""``tripgate cap``: a volume per period on a device, a person or the plan."""
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tripgate.cli.cells import bar, moment, volume
+from tripgate.cli.command import Change, edit, now, show
+from tripgate.cli.documents import CapDocument, cap_documents
+from tripgate.cli.failure import Refused, usage
+from tripgate.cli.names import target_names
+from tripgate.cli.options import Json, State, example, group
+from tripgate.cli.output import Column, note, table
+from tripgate.core.book import Book, clear_cap, parse_target, set_cap, target_label
+from tripgate.core.model import Cap, Period
+from tripgate.core.units import parse_cap, parse_period
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+app = group("cap", "Caps: how much a device, a person or the plan may use per period.")
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="device:NAME, person:NAME or plan; a bare name while it is unambiguous.",
+        autocompletion=target_names,
+    ),
+]
+WARN_MOST = 8
+COLUMNS = (
+    Column("target"),
+    Column("period"),
+    Column("limit", figure=True),
+    Column("used", figure=True),
+    Column("left", figure=True),
+    Column(""),
+    Column("resets"),
+    Column("state"),
+)
+
+
+@app.command(
+    "set",
+    epilog=example(
+        "tripgate cap set phone 500MB/day", "tripgate cap set plan 10GB/trip --warn 50,90"
+    ),
+)
+def set_(
+    target: Target,
+    amount: Annotated[
+        str,
+        typer.Argument(
+            metavar="VOLUME/PERIOD",
+            help="500MB/day, 1.5GB/week, 10GiB/month, 20GB/trip or 2GB/once.",
+        ),
+    ],
+    at_cap: Annotated[
+        str, typer.Option("--at-cap", metavar="block", help="What happens at the cap.")
+    ] = "block",
+    warn: Annotated[
+        str, typer.Option("--warn", metavar="PERCENT,…", help="Warn at these levels.")
+    ] = "50,80,95",
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Set a cap, or change the one that the target has for that period; works at once."""
+    with usage("VOLUME/PERIOD"):
+        limit, period = parse_cap(amount)
+    with usage("--warn"):
+        levels = parse_warn(warn)
+    _check_action(at_cap)
+    at = now()
+
+    def apply(book: Book) -> tuple[Book, str]:
+        aim = parse_target(book, target)
+        before = book.caps.get((aim, period))
+        cap = Cap(aim, period, limit, at_cap, levels, before.created_at if before else at)
+        return set_cap(book, cap), f"{target_label(book, aim)} {amount}"
+
+    edit(
+        state,
+        Change("cap set", apply),
+        lambda read: _of(cap_documents(read, parse_target(read.book, target)), period),
+        lambda cap: _draw([cap]),
+        as_json=as_json,
+    )
+
+
+@app.command("list", epilog=example("tripgate cap list"))
+def list_(state: State = None, as_json: Json = False) -> None:
+    """All caps, what is used and what is left."""
+    show(state, cap_documents, _draw, as_json=as_json)
+
+
+@app.command(
+    "clear", epilog=example("tripgate cap clear phone day", "tripgate cap clear person:maria")
+)
+def clear(
+    target: Target,
+    period: Annotated[
+        str | None,
+        typer.Argument(metavar="PERIOD", help="day, week, month, trip or once; all if left out."),
+    ] = None,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Remove the caps of a target; works at once. Prints the caps that it still has."""
+    with usage("PERIOD"):
+        which = parse_period(period) if period is not None else None
+
+    def apply(book: Book) -> tuple[Book, str]:
+        aim = parse_target(book, target)
+        return clear_cap(book, aim, which), f"{target_label(book, aim)} {which or 'all'}"
+
+    edit(
+        state,
+        Change("cap clear", apply),
+        lambda read: cap_documents(read, parse_target(read.book, target)),
+        _draw,
+        as_json=as_json,
+    )
+
+
+def parse_warn(text: str) -> tuple[int, ...]:
+    """``50,80,95``: 1 to 8 rising levels of 1 to 100 percent; ``none`` for no warning."""
+    if text == "none":
+        return ()
+    parts = text.split(",", WARN_MOST)
+    levels = tuple(int(part) for part in parts if re.fullmatch(r"[1-9][0-9]?|100", part))
+    if len(levels) != len(parts) or len(parts) > WARN_MOST or sorted(set(levels)) != [*levels]:
+        raise ValueError(
+            f"'{text}' is not a list of rising percentages: 50,80,95 (1 to 100, at most "
+            f"{WARN_MOST}), or none"
+        )
+    return levels
+
+
+def _check_action(action: str) -> None:
+    """Only ``block`` is done so far; what the next versions bring is refused, not ignored."""
+    if action == "block":
+        return
+    if action == "essentials" or action.startswith("throttle:"):
+        raise Refused(f"--at-cap {action} is not in this version yet: use --at-cap block")
+    raise typer.BadParameter(f"'{action}' is not an action: block", param_hint="--at-cap")
+
+
+def _of(caps: list[CapDocument], period: Period) -> CapDocument:
+    """The cap just set. Gone already: somebody cleared it in this moment."""
+    for cap in caps:
+        if cap["period"] == period:
+            return cap
+    raise Refused("the cap was set, and somebody else cleared it: tripgate audit shows who")
+
+
+def _draw(caps: list[CapDocument]) -> "RenderableType":
+    if not caps:
+        return note("no caps: tripgate cap set TARGET 500MB/day sets one")
+    return table(COLUMNS, map(_row, caps))
+
+
+def _row(cap: CapDocument) -> tuple[str, ...]:
+    return (
+        cap["target"],
+        cap["period"],
+        volume(cap["limit"]),
+        volume(cap["used"]),
+        volume(cap["remaining"]),
+        bar(cap["used"], cap["limit"]),
+        moment(cap["resets_at"]),
+        "reached" if cap["reached"] else "ok",
+    )

@@ -1,0 +1,37 @@
+"""Volumes, shares and instants as people read them, and instants as JSON has them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tripgate.core.units import format_volume
+
+BAR_CELLS = 10
+
+
+def volume(size: int | None) -> str:
+    """A volume for people; ``None`` is unlimited."""
+    return "unlimited" if size is None else format_volume(size)
+
+
+def bar(used: int, limit: int) -> str:
+    """How full: blocks and a percentage, e.g. ``####······  40 %``; more than full stays full."""
+    share = used / limit if limit else 1.0
+    full = min(BAR_CELLS, int(share * BAR_CELLS))
+    return f"{'#' * full}{'·' * (BAR_CELLS - full)} {share:4.0%}"
+
+
+def instant(at: int | None) -> str | None:
+    """ISO 8601 UTC for JSON."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(at: str | None) -> str:
+    """An instant of a document for people, to the minute, in UTC."""
+    return "never" if at is None else at[:16].replace("T", " ") + " UTC"
+
+
+def caps(summaries: Iterable[Mapping[str, Any]]) -> str:
+    """The caps of one target in one cell: ``day 120 MB of 500 MB; trip 1.2 GB of 10 GB``."""
+    parts = (f"{c['period']} {volume(c['used'])} of {volume(c['limit'])}" for c in summaries)
+    return "; ".join(parts) or "-"

@@ -1,0 +1,105 @@
+"""The command ``tripgate doctor``."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+import typer
+
+from tripgate.cli.command import present
+from tripgate.cli.control import ask
+from tripgate.cli.doctor import clock, network, redis, software, storage
+from tripgate.cli.doctor.finding import Check, Finding, Machine, Result
+from tripgate.cli.options import Json, State, example
+from tripgate.cli.output import Column, table
+from tripgate.statefind import find
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+EPILOG = example("tripgate doctor", "tripgate doctor --json")
+OPTIONS = ("listen", "socks", "portal", "metrics")
+CHECKS: tuple[Check, ...] = (
+    software.settings,
+    software.python,
+    software.packages,
+    software.server,
+    storage.folder,
+    storage.disk,
+    storage.journal,
+    clock.clock,
+    redis.redis,
+    network.gateway,
+    network.ports,
+)
+
+
+class CheckDocument(TypedDict):
+    """One finding."""
+
+    check: str
+    result: str
+    detail: str
+    mend: str
+
+
+class DoctorDocument(TypedDict):
+    """``doctor``: ``ok`` when nothing failed."""
+
+    ok: bool
+    checks: list[CheckDocument]
+
+
+def doctor(state: State = None, as_json: Json = False) -> None:
+    """Look for what keeps the gateway from working, and say how to mend it."""
+    document = report(asyncio.run(examine(look_at(state))))
+    present(document, _draw, as_json=as_json)
+    if not document["ok"]:
+        raise typer.Exit(1)
+
+
+def look_at(state: Path | None) -> Machine:
+    """The machine as the settings of this environment see it."""
+    from tripgate.settings import SettingsError, load
+
+    folder = find(state)
+    status = ask(folder.control_socket)
+    try:
+        settings = load(state=folder.path)
+    except SettingsError as error:
+        return Machine(folder, problem="; ".join(str(error).splitlines()), status=status)
+    return Machine(
+        folder,
+        endpoints={name: getattr(settings, name) for name in OPTIONS},
+        redis=settings.redis.get_secret_value() if settings.redis else None,
+        trust_host=settings.clock.trust == "host",
+        status=status,
+    )
+
+
+async def examine(machine: Machine) -> list[Finding]:
+    """Every check, in order."""
+    return [finding for check in CHECKS for finding in await check(machine)]
+
+
+def report(findings: list[Finding]) -> DoctorDocument:
+    """What ``--json`` prints."""
+    checks: list[CheckDocument] = [
+        {
+            "check": one.check,
+            "result": str(one.result),
+            "detail": one.detail,
+            "mend": one.mend,
+        }
+        for one in findings
+    ]
+    return {"ok": all(one.result is not Result.FAIL for one in findings), "checks": checks}
+
+
+def _draw(document: DoctorDocument) -> "RenderableType":
+    rows: list[tuple[str, str, str]] = []
+    for one in document["checks"]:
+        rows.append((one["result"], one["check"], one["detail"]))
+        if one["mend"]:
+            rows.append(("", "", f"→ {one['mend']}"))
+    return table((Column(""), Column("check"), Column("found")), rows)

@@ -1,0 +1,93 @@
+"""Ports: free for the gateway, or answering as the gateway does.
+
+Rules
+1. Without a live gateway every port of the settings must be free.
+2. With one, whoever listens there must answer as that server does; a free port means that the
+   gateway was told to listen elsewhere.
+3. A probe sends nothing that the gateway would pass on.
+"""
+
+import asyncio
+import errno
+import socket
+
+from tripgate.cli.doctor.finding import Finding, Machine, fail, ok, warn
+from tripgate.core.endpoint import Endpoint
+
+ANSWER_S = 2.0
+HTTP = (b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"HTTP/1.")
+SOCKS = (b"\x05\x01\x00", b"\x05")
+PROBES = {"listen": HTTP, "socks": SOCKS, "portal": HTTP, "metrics": HTTP}
+
+
+async def gateway(machine: Machine) -> list[Finding]:
+    """Does a live one answer at its control socket?"""
+    if machine.status is None:
+        if machine.folder.is_held():
+            mend = "wait a moment; if it stays so, stop it (Ctrl-C) and start it again"
+            return [fail("gateway", "runs and does not answer", mend)]
+        return [ok("gateway", "not running")]
+    if machine.status.get("ledger") != "up":
+        return [fail("gateway", "runs without its ledger: nothing passes", "see the line redis")]
+    return [ok("gateway", f"runs, version {machine.status.get('version')}")]
+
+
+async def ports(machine: Machine) -> list[Finding]:
+    """Each address of the settings."""
+    return [
+        await _port(name, endpoint, running=machine.status is not None)
+        for name, endpoint in machine.endpoints.items()
+    ]
+
+
+async def _port(name: str, endpoint: Endpoint | None, *, running: bool) -> Finding:
+    check = f"port {name}"
+    if endpoint is None:
+        return ok(check, "off")
+    mend = f"end what listens there, or use --{name} with another port"
+    problem = busy(endpoint)
+    if problem == errno.EACCES:
+        return fail(check, f"{endpoint} needs root", f"use --{name} with a port above 1023")
+    if problem is None:
+        if running:
+            return warn(check, f"{endpoint} is free", "the gateway was told to listen elsewhere")
+        return ok(check, f"{endpoint} is free")
+    if not running:
+        return fail(check, f"{endpoint} is taken", mend)
+    if await answers(endpoint, *PROBES[name]):
+        return ok(check, f"{endpoint} answers")
+    return fail(check, f"{endpoint} does not answer as it should", mend)
+
+
+def busy(endpoint: Endpoint) -> int | None:
+    """The error number of the first host that cannot be bound; None: all are free.
+
+    A machine without IPv6, or without that address, has nobody listening on it.
+    """
+    for host in endpoint.hosts:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((host, endpoint.port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return error.errno
+    return None
+
+
+async def answers(endpoint: Endpoint, question: bytes, answer: bytes) -> bool:
+    """Does the server there begin its answer as expected?"""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(endpoint.hosts[0], endpoint.hosts[0])  # noqa: S104
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            reader, writer = await asyncio.open_connection(host, endpoint.port)
+            try:
+                writer.write(question)
+                return await reader.readexactly(len(answer)) == answer
+            finally:
+                writer.close()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        return False

@@ -1,0 +1,190 @@
+"""``tripgate plan``: the bought data, its volume and how long it lasts."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import typer
+
+from tripgate.cli.cells import bar, instant, moment, volume
+from tripgate.cli.command import Change, edit, now, show
+from tripgate.cli.documents import PlanDocument, plan_document
+from tripgate.cli.options import Json, State, example, group
+from tripgate.cli.output import facts
+from tripgate.cli.when import parse_instant
+from tripgate.core.book import Book, set_plan
+from tripgate.core.model import Plan
+from tripgate.core.units import parse_duration, parse_volume
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+app = group("plan", "The bought data: volume, validity, price, time zone.")
+PRICE_MOST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A volume of the plan; ``None`` is unlimited."""
+
+    volume: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When the plan begins: ``now``, ``first-use``, or an instant as it was written."""
+
+    text: str
+
+    def apply(self, plan: Plan, at: int) -> Plan:
+        if self.text == "first-use":
+            return replace(plan, start="first-use", starts_at=None)
+        if self.text == "now":
+            return replace(plan, start="now", starts_at=at)
+        return replace(plan, start="at", starts_at=parse_instant(self.text, plan.tz))
+
+
+def parse_size(text: str) -> Size:
+    return Size(None if text == "unlimited" else parse_volume(text))
+
+
+def parse_start(text: str) -> Start:
+    if text not in ("now", "first-use"):
+        parse_instant(text, "UTC")
+    return Start(text)
+
+
+def parse_zone(text: str) -> str:
+    """An IANA name that this machine knows."""
+    try:
+        ZoneInfo(text)
+    except (ValueError, KeyError, OSError):
+        raise ValueError(
+            f"{text[:40]!r} is no time zone: write one like Europe/Lisbon or UTC"
+        ) from None
+    return text
+
+
+def parse_price(text: str) -> str:
+    """Free text of a person, for people."""
+    if not text.strip() or len(text) > PRICE_MOST or not text.isprintable():
+        raise ValueError(f'a price is a short text like "25 USD" (at most {PRICE_MOST} characters)')
+    return text.strip()
+
+
+@app.command(
+    "set",
+    epilog=example(
+        'tripgate plan set --volume 10GB --valid 30d --tz Europe/Lisbon --price "25 USD"',
+        "tripgate plan set --start 2026-05-01T09:00",
+    ),
+)
+def set_(
+    size: Annotated[
+        Size | None,
+        typer.Option("--volume", parser=parse_size, metavar="VOLUME", help="10GB or unlimited."),
+    ] = None,
+    valid: Annotated[
+        int | None,
+        typer.Option("--valid", parser=parse_duration, metavar="DURATION", help="30d, 12h."),
+    ] = None,
+    start: Annotated[
+        Start | None,
+        typer.Option(
+            "--start",
+            parser=parse_start,
+            metavar="now|first-use|ISO",
+            help="When it begins; the first plan begins now.",
+        ),
+    ] = None,
+    day: Annotated[
+        Literal["calendar", "24h"] | None,
+        typer.Option("--day", help="A day ends at midnight, or 24 h after the start."),
+    ] = None,
+    billing_day: Annotated[
+        int | None,
+        typer.Option("--billing-day", metavar="N", min=1, max=31, help="First day of a month."),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option("--price", parser=parse_price, metavar="TEXT", help='What it cost: "25 USD".'),
+    ] = None,
+    tz: Annotated[
+        str | None,
+        typer.Option("--tz", parser=parse_zone, metavar="ZONE", help="As in Europe/Lisbon."),
+    ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option("--step", parser=parse_volume, metavar="VOLUME", help="Billing step: 1kB."),
+    ] = None,
+    unit: Annotated[
+        Literal["GB", "GiB"] | None,
+        typer.Option("--unit", help="What the seller's gigabyte means."),
+    ] = None,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Set the plan, or change what is named of it. A new start begins the trip's count anew."""
+    given: dict[str, Any] = {
+        "valid_s": valid,
+        "day": day,
+        "billing_day": billing_day,
+        "price": price,
+        "tz": tz,
+        "step": step,
+        "unit": unit,
+    }
+    fields = {name: value for name, value in given.items() if value is not None}
+    if size:
+        fields["volume"] = size.volume
+    if not fields and not start:
+        raise typer.BadParameter("name what to set, e.g. --volume 10GB", param_hint="plan set")
+    at = now()
+
+    def apply(book: Book) -> tuple[Book, str]:
+        plan = replace(book.plan or Plan(starts_at=at), **fields)
+        plan = start.apply(plan, at) if start else plan
+        return set_plan(book, plan), _detail(plan)
+
+    edit(state, Change("plan set", apply), plan_document, _draw, as_json=as_json)
+
+
+@app.command("show", epilog=example("tripgate plan show"))
+def show_(state: State = None, as_json: Json = False) -> None:
+    """The plan, what is used of it and what is left."""
+    show(state, plan_document, _draw, as_json=as_json)
+
+
+def _detail(plan: Plan) -> str:
+    """The whole plan in the audit, so that the line stands alone."""
+    length = f"valid {plan.valid_s} s" if plan.valid_s else "valid without end"
+    begins = instant(plan.starts_at) or plan.start
+    month = f"month from day {plan.billing_day}"
+    return f"{volume(plan.volume)}, {length}, start {begins}, {plan.day} days, {month}, {plan.tz}"
+
+
+def _draw(plan: PlanDocument) -> "RenderableType":
+    size = plan["volume"]
+    full = f"  {bar(plan['used'], size)}" if size is not None else ""
+    begins = "with the first use" if plan["start"] == "first-use" else "not set"
+    rows = [
+        ("volume", volume(size)),
+        ("used", volume(plan["used"]) + full),
+        ("left", volume(plan["remaining"])),
+        ("starts", moment(plan["starts_at"]) if plan["starts_at"] else begins),
+        ("expires", moment(plan["expires_at"])),
+        ("pace", _pace(plan)),
+        ("day", f"{plan['day']}, {plan['tz']}; month from day {plan['billing_day']}"),
+        ("billing", f"step {volume(plan['step'])}, in {plan['unit']}"),
+        ("price", plan["price"] or "-"),
+    ]
+    return facts(rows)
+
+
+def _pace(plan: PlanDocument) -> str:
+    """On track or not, and what a day may take from now."""
+    if plan["pace"] is None:
+        return "-"
+    sign = "on track" if plan["pace"] <= 1 else "too fast"
+    daily = f", {volume(plan['per_day'])} a day from now" if plan["per_day"] is not None else ""
+    return f"{plan['pace']:.2f} ({sign}{daily})"

@@ -1,0 +1,60 @@
+"""The ledger that a state folder names: opened for one command, closed after it.
+
+Rules
+1. The state folder's ``redis.url`` says where the ledger is; without it no gateway was ever
+   started there.
+2. Whether the clock is trusted is what the live gateway says, else what the kernel says.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tripgate.cli.control import ask
+from tripgate.cli.failure import NoGateway
+from tripgate.clock import kernel_synchronised
+from tripgate.ledger.protocol import Ledger, Registry
+from tripgate.statefind import find
+from tripgate.statefolder import StateFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open ledger with its settings. ``trusted``: may a past period count as over?"""
+
+    ledger: Ledger
+    registry: Registry
+    trusted: bool
+
+
+def no_gateway(folder: StateFolder) -> NoGateway:
+    """Nothing answers for this folder."""
+    return NoGateway(f"no gateway is running for {folder.path}: start it with ./deploy/up")
+
+
+def trusted(folder: StateFolder) -> bool:
+    """Rule 2."""
+    status = ask(folder.control_socket)
+    return status["clock"] == "trusted" if status and "clock" in status else kernel_synchronised()
+
+
+@asynccontextmanager
+async def opened(state: Path | None) -> AsyncIterator[Store]:
+    """The ledger of the folder that ``--state`` or the environment names.
+
+    Raises :class:`NoGateway`; what is done with it may raise ``LedgerDown``.
+    """
+    from tripgate.ledger.redis import RedisLedger
+    from tripgate.ledger.registry import RedisRegistry
+
+    folder = find(state)
+    url = folder.read_redis_url()
+    if url is None:
+        raise no_gateway(folder)
+    ledger, registry = RedisLedger(url), RedisRegistry(url)
+    try:
+        yield Store(ledger, registry, trusted(folder))
+    finally:
+        await ledger.aclose()
+        await registry.aclose()

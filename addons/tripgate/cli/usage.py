@@ -1,0 +1,105 @@
+"""``tripgate usage``: who used what, since when.
+
+Figures are bytes on the upstream sockets, HTTP heads and TLS records included; what the network
+adds in headers of its own is reported beside them.
+"""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tripgate.cli import failure
+from tripgate.cli.cells import bar, moment, volume
+from tripgate.cli.command import now, present, run
+from tripgate.cli.names import target_names
+from tripgate.cli.options import Json, State, Watch, example
+from tripgate.cli.output import Column, note, table, together
+from tripgate.cli.reading import DIMENSIONS, Question, UsageDocument, answer, parse_by, parse_since
+from tripgate.cli.store import Store
+from tripgate.cli.watch import refresh, refuse_json_watch
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+EPILOG = example(
+    "tripgate usage --by device",
+    "tripgate usage --by service --for phone --since 24h",
+    "tripgate usage --by host --since day --json",
+)
+
+
+def usage(
+    by: Annotated[
+        str,
+        typer.Option("--by", metavar="LIST", help=f"One or more of {', '.join(DIMENSIONS)}."),
+    ] = "device",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            metavar="TARGET",
+            help="Only this device or person.",
+            autocompletion=target_names,
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            parser=parse_since,
+            metavar="24h|ISO|PERIOD",
+            help="From when; else from the plan's start, else all.",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", metavar="", help="Also what is no device's: (gateway), …"),
+    ] = False,
+    watch: Watch = False,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Who used what: bytes up and down, counted at most a second ago."""
+    refuse_json_watch(as_json=as_json, watch=watch)
+    with failure.usage("--by"):
+        question = Question(parse_by(by), target, since, everything)
+
+    async def fetch(store: Store) -> UsageDocument:
+        return await answer(store, question, now())
+
+    async def live(store: Store) -> None:
+        async def frame() -> "RenderableType":
+            return _draw(await fetch(store))
+
+        await refresh(frame)
+
+    if watch:
+        run(state, live)
+    else:
+        present(run(state, fetch), _draw, as_json=as_json)
+
+
+def _draw(document: UsageDocument) -> "RenderableType":
+    by, total = document["by"], document["total"]
+    columns = [
+        *(Column(name) for name in by),
+        *(Column(name, figure=True) for name in ("up", "down", "total")),
+        Column("share"),
+    ]
+    overhead = document["overhead"]
+    beside = f"; headers beside that {volume(overhead)}" if overhead else ""
+    caption = (
+        f"{volume(total)} since {moment(document['since'])}, {KIND_TEXT[document['kind']]}{beside}"
+    )
+    rows = (
+        [
+            *(row[name] or "-" for name in by),
+            *(volume(row[name]) for name in ("up", "down", "total")),
+            bar(row["total"], total) if total else "",
+        ]
+        for row in document["rows"]
+    )
+    return together(table(columns, rows), note(caption))
+
+
+KIND_TEXT = {"upstream-bytes": "bytes on the upstream connections"}

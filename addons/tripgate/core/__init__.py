@@ -1,0 +1,1 @@
+"""Pure rules: no clock, environment, sockets, asyncio, Redis or mitmproxy in here."""

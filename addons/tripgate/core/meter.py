@@ -1,0 +1,125 @@
+"""The meter of one upstream connection: what passed, under which name.
+
+Rules
+1. ``take_up``/``take_down`` take from the device's budget before the bytes move.
+2. What is *posted* to the ledger is what went over the wire: downloads as they are delivered,
+   uploads less what still lies unsent in the gateway's buffers. Posted counts only grow.
+3. When the connection ends, bytes that arrived and were never read are charged, and bytes that
+   were taken and never sent go back to the budget.
+4. A name beats an address: the name in CONNECT or SOCKS; where that is an address, the SNI, then
+   Host. Bytes that passed before the name was known are posted under the name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tripgate.core.lease import Budget
+from tripgate.core.sniff import Sniffer
+
+IP_TCP_HEADERS = {4: 20 + 32, 6: 40 + 32}
+"""Bytes of IP and TCP header (with the timestamp option, RFC 7323) of one segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """New bytes of one connection since the last posting; ``overhead`` is headers, uncharged."""
+
+    up: int
+    down: int
+    overhead: int
+
+
+@dataclass(frozen=True, slots=True)
+class WireState:
+    """What the kernel says of the upstream socket (see :mod:`tripgate.core.tcpinfo`).
+
+    ``sent``: bytes sent, each counted once; ``received``: bytes that arrived, read or not;
+    ``segments``: segments in both directions; ``retransmitted``: bytes sent again; ``dead``:
+    nothing more will be sent.
+    """
+
+    sent: int
+    received: int
+    segments: int = 0
+    retransmitted: int = 0
+    dead: bool = False
+
+
+class Meter:
+    """Counts one upstream connection against the budget that ``budget()`` gives at that moment."""
+
+    def __init__(
+        self, budget: Callable[[], Budget], name: str | None, address: str, family: int = 4
+    ) -> None:
+        self._budget = budget
+        self._family = family
+        self._sniffer = None if name else Sniffer()
+        self._name = name
+        self.address = address
+        self.up = self.down = 0
+        self._up_posted = self._down_posted = self._overhead_posted = 0
+        self._overhead = 0
+        self.ended = False
+
+    @property
+    def name(self) -> str | None:
+        """The destination's name as far as it is known."""
+        return self._name
+
+    @property
+    def named(self) -> bool:
+        """False while the first bytes may still bring a name."""
+        return self._sniffer is None
+
+    def take_up(self, want: int) -> int:
+        """Bytes of ``want`` that may be sent now."""
+        got = self._budget().take(want)
+        self.up += got
+        return got
+
+    def take_down(self, want: int) -> int:
+        """Bytes of ``want`` that may be delivered now."""
+        got = self._budget().take(want)
+        self.down += got
+        return got
+
+    def see(self, data: bytes) -> None:
+        """Show the meter the first bytes of an upload, for the name in them."""
+        sniffer = self._sniffer
+        if sniffer is None:
+            return
+        sniffer.feed(data)
+        if sniffer.done:
+            self._name, self._sniffer = sniffer.name, None
+
+    def post(self, wire: WireState | None) -> Posting:
+        """What is new since the last call; ``wire`` ``None`` posts all that was taken."""
+        up = self.up
+        if wire is not None:
+            up = max(self._up_posted, min(self.up, wire.sent))
+            headers = wire.segments * IP_TCP_HEADERS[self._family] + wire.retransmitted
+            self._overhead = max(self._overhead, headers)
+        new = Posting(
+            up - self._up_posted,
+            self.down - self._down_posted,
+            self._overhead - self._overhead_posted,
+        )
+        self._up_posted, self._down_posted = up, self.down
+        self._overhead_posted = self._overhead
+        return new
+
+    def end(self, wire: WireState | None) -> None:
+        """The connection is over; ``wire`` is its last state, ``None`` if there is none."""
+        if self.ended:
+            return
+        self.ended, self._sniffer = True, None
+        if wire is None:
+            return
+        unread = wire.received - self.down
+        if unread > 0:
+            self._budget().charge(unread)
+            self.down += unread
+        if wire.dead:
+            unsent = self.up - max(self._up_posted, min(self.up, wire.sent))
+            self._budget().refund(unsent)
+            self.up -= unsent

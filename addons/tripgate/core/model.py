@@ -1,0 +1,160 @@
+"""The nouns of tripgate: device, person, plan, cap, and what they are called.
+
+Rules
+1. Everything here is frozen: a change is a new value (``dataclasses.replace``).
+2. Volumes are integers of bytes; unlimited is ``None``. Instants are UTC epoch seconds (int).
+3. A target is what a cap or a policy is on. Its text form is ``device:ID``, ``person:NAME`` or
+   ``plan``; it is stored by device id, so that a rename keeps the cap.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class DeviceState(StrEnum):
+    """What a device may do: nothing but the portal, use the plan, nothing at all."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    BLOCKED = "blocked"
+
+
+class Period(StrEnum):
+    """How long a cap lasts before its counter starts again."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    TRIP = "trip"
+    ONCE = "once"
+
+
+class Kind(StrEnum):
+    """What a target is."""
+
+    DEVICE = "device"
+    PERSON = "person"
+    PLAN = "plan"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """A device (by id), a person (by name) or the plan."""
+
+    kind: Kind
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.key}" if self.key else str(self.kind)
+
+
+PLAN = Target(Kind.PLAN)
+
+
+def device_target(device_id: str) -> Target:
+    return Target(Kind.DEVICE, device_id)
+
+
+def person_target(name: str) -> Target:
+    return Target(Kind.PERSON, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One client of the gateway.
+
+    ``id`` is stable and tells nothing about the hardware; ``identities`` are how the gateway
+    recognises it: ``ip:ADDRESS``, ``mac:ADDRESS`` (router mode), ``host`` (any address of the
+    gateway's own machine). ``slot`` is its mark on the uplink (:mod:`tripgate.core.marks`).
+    """
+
+    id: str
+    name: str
+    state: DeviceState
+    person: str | None = None
+    mac: str | None = None
+    identities: tuple[str, ...] = ()
+    created_at: int = 0
+    slot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An owner of devices; ``name`` is the key."""
+
+    name: str
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``."""
+
+    volume: int | None = None
+    valid_s: int | None = None
+    starts_at: int | None = None
+    start: str = "now"
+    day: str = "calendar"
+    billing_day: int = 1
+    price: str | None = None
+    tz: str = "UTC"
+    step: int = 1
+    unit: str = "GB"
+
+    @property
+    def expires_at(self) -> int | None:
+        if self.starts_at is None or self.valid_s is None:
+            return None
+        return self.starts_at + self.valid_s
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A volume per period on a target, and what happens when it is used up."""
+
+    target: Target
+    period: Period
+    limit: int
+    action: str = "block"
+    warn: tuple[int, ...] = (50, 80, 95)
+    created_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What the ledger knows of one target in one period (bytes; ``start`` in epoch seconds)."""
+
+    start: int
+    used: int
+    reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CapState:
+    """A cap with its counter, as the tools and pages show it."""
+
+    cap: Cap
+    used: int
+    reserved: int
+    resets_at: int | None
+    spent: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spent", self.used >= self.cap.limit)
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.cap.limit - self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One counter that a grant goes through, with the limit if a cap or the plan sets one.
+
+    ``start`` is when the period began; ``limit`` is ``None`` where bytes are only counted.
+    """
+
+    target: Target
+    period: Period
+    start: int
+    limit: int | None = None

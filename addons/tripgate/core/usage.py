@@ -1,0 +1,197 @@
+"""Where counted bytes are kept: bucket names and fields, and how they are read again.
+
+Rules
+1. A bucket is a named map of field to bytes. ``life`` and ``trip`` stay (the latter is named by
+   the trip's start and expires with the days); the others expire by themselves.
+2. Fields: ``SERVICE|CATEGORY|u`` and ``…|d`` (bytes up and down) and ``overhead``; in ``minute``
+   ``CATEGORY|MINUTE|u``, in ``hosts`` the host name with ``|u``/``|d``.
+3. Names: ``use:DEVICE:LEVEL[:START]``, START being the epoch second at which the bucket begins. A
+   day begins at midnight of the plan's zone; hours and ten-minute blocks are UTC.
+4. A reading rounds ``since`` down to the grid of the finest level that still exists there, and
+   says so: it carries the instant that was used.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tripgate.core.classify import Service
+from tripgate.core.model import Period
+
+HOUR_S, DAY_S, BLOCK_S = 3600, 86_400, 600
+KEEP_MINUTES_S = 2 * DAY_S
+KEEP_HOURS_S = 60 * DAY_S
+KEEP_DAYS_S = 2 * 366 * DAY_S
+KEEP_HOSTS_S = 60 * DAY_S
+MOST_HOSTS = 64
+MOST_SERVICES = 512
+HOST_FIELD = 60
+
+OVERHEAD = "overhead"
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """Add ``amount`` bytes to ``field`` of ``bucket``; ``ttl`` (s) is set when it is new.
+
+    ``most`` bounds the number of fields: past it the bytes go to the field ``other|u``/``other|d``.
+    """
+
+    bucket: str
+    field: str
+    amount: int
+    ttl: int | None = None
+    most: int | None = None
+
+
+def increments(
+    device: str,
+    service: Service,
+    host: str | None,
+    up: int,
+    down: int,
+    now: int,
+    starts: Mapping[Period, int],
+    overhead: int = 0,
+) -> tuple[Increment, ...]:
+    """All buckets that one device's bytes of one host go to. ``now``: epoch seconds."""
+    made: list[Increment] = []
+    for mark, volume in (("u", up), ("d", down)):
+        if volume:
+            made += _direction(device, service, host, mark, volume, now, starts)
+    if overhead:
+        made += [
+            Increment(name, OVERHEAD, overhead, ttl) for name, ttl in _totals(device, now, starts)
+        ]
+    return tuple(made)
+
+
+def _totals(
+    device: str, now: int, starts: Mapping[Period, int]
+) -> tuple[tuple[str, int | None], ...]:
+    return (
+        (f"use:{device}:life", None),
+        (f"use:{device}:trip:{starts[Period.TRIP]}", KEEP_DAYS_S),
+        (f"use:{device}:day:{starts[Period.DAY]}", KEEP_DAYS_S),
+    )
+
+
+def _direction(
+    device: str,
+    service: Service,
+    host: str | None,
+    mark: str,
+    volume: int,
+    now: int,
+    starts: Mapping[Period, int],
+) -> list[Increment]:
+    name = f"{service.name}|{service.category}|{mark}"
+    made = [
+        Increment(bucket, name, volume, ttl, MOST_SERVICES)
+        for bucket, ttl in _totals(device, now, starts)
+    ]
+    hour, block = now // HOUR_S * HOUR_S, now // BLOCK_S * BLOCK_S
+    made.append(Increment(f"use:{device}:hour:{hour}", name, volume, KEEP_HOURS_S, MOST_SERVICES))
+    minute = f"{service.category}|{now % BLOCK_S // 60}|{mark}"
+    made.append(Increment(f"use:{device}:minute:{block}", minute, volume, KEEP_MINUTES_S))
+    known = (host or "unknown")[-HOST_FIELD:]
+    hosts = f"use:{device}:hosts:{starts[Period.DAY]}"
+    made.append(Increment(hosts, f"{known}|{mark}", volume, KEEP_HOSTS_S, 2 * MOST_HOSTS))
+    return made
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Which buckets answer a question, and from when on they count.
+
+    ``names`` are bucket names in order; ``devices`` says whose each one is.
+    """
+
+    since: int
+    names: tuple[str, ...]
+    devices: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of an answer; ``keys`` by dimension."""
+
+    keys: dict[str, str]
+    up: int = 0
+    down: int = 0
+    overhead: int = field(default=0)
+
+    @property
+    def total(self) -> int:
+        return self.up + self.down
+
+
+def plan_reading(
+    devices: Sequence[str],
+    since: int | None,
+    until: int,
+    day_starts: Sequence[int],
+    trip_start: int,
+    *,
+    hosts: bool = False,
+) -> Reading:
+    """Choose buckets for ``since``..``until`` (epoch seconds; ``None``: since ever).
+
+    ``day_starts``: when the days of the asked stretch began, ascending (the first at or before
+    ``since``). Host names are kept by day only.
+    """
+    if hosts:
+        begun = day_starts[0] if day_starts else until
+        return _reading(devices, [f"hosts:{start}" for start in day_starts], begun)
+    if since is None:
+        return _reading(devices, ["life"], 0)
+    if since == trip_start:
+        return _reading(devices, [f"trip:{trip_start}"], since)
+    if until - since > KEEP_HOURS_S or since in day_starts:
+        days = [start for start in day_starts if start <= until]
+        return _reading(devices, [f"day:{start}" for start in days], days[0] if days else until)
+    begun = since // HOUR_S * HOUR_S
+    return _reading(devices, [f"hour:{at}" for at in range(begun, until + 1, HOUR_S)], begun)
+
+
+def _reading(devices: Sequence[str], levels: Sequence[str], since: int) -> Reading:
+    names = [(f"use:{device}:{level}", device) for device in devices for level in levels]
+    return Reading(since, tuple(name for name, _ in names), tuple(device for _, device in names))
+
+
+def rows(
+    reading: Reading,
+    buckets: Iterable[Mapping[str, int]],
+    by: Sequence[str],
+    people: Mapping[str, str],
+) -> list[Row]:
+    """Sum buckets by the dimensions ``by`` (device, person, category, service, host).
+
+    ``people``: the person of each device that has one. Largest first.
+    """
+    found: dict[tuple[str, ...], Row] = {}
+    for device, bucket in zip(reading.devices, buckets, strict=True):
+        for name, volume in bucket.items():
+            keys = _keys(device, name, people)
+            key = tuple(keys[dimension] for dimension in by)
+            row = found.setdefault(key, Row(dict(zip(by, key, strict=True))))
+            if name == OVERHEAD:
+                row.overhead += volume
+            elif name.endswith("|u"):
+                row.up += volume
+            else:
+                row.down += volume
+    return sorted(found.values(), key=lambda row: (-row.total, *row.keys.values()))
+
+
+def _keys(device: str, name: str, people: Mapping[str, str]) -> dict[str, str]:
+    first, _, rest = name.partition("|")
+    category = rest.partition("|")[0]
+    known = {"service": first, "category": category} if "|" in rest else {}
+    return {
+        "service": "unknown", "category": "unknown", **known,
+        "device": device, "person": people.get(device, ""),
+        "host": "unknown" if name == OVERHEAD else first,
+    }  # fmt: skip

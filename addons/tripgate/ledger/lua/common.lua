@@ -1,0 +1,167 @@
+-- What grant and settle share: the counters of a target and the record of a lease.
+--
+-- Rules
+-- 1. Every key begins with {plan}: (one slot of a cluster). A script reads all that it needs,
+--    decides, and writes last: a Lua error does not roll back, so nothing may fail after the
+--    first write. A value that is no number fails while reading (DAMAGED KEY).
+-- 2. Lua's numbers are doubles: whole below 2^53 bytes (9 PB). They are stored and returned as
+--    plain digits, never in scientific form.
+-- 3. A period turns: no start stored -> the caller's start, zero used, zero reserved; the caller's
+--    start is later and its clock is trusted -> the same, and the reserve of the old period is
+--    gone; else the stored start stays. A first start that came from an untrusted clock is a
+--    guess: the first trusted caller confirms it, or moves it back, and what was counted stays.
+-- 4. A lease remembers in which counters it stands, with the start of each. Its bytes count there
+--    while that start (or the guess it was corrected from) is the stored one; life counts always.
+-- 5. A lease holds max(0, granted - settled) in each of its counters while it is open.
+
+local PREFIX = '{plan}:'
+local LIMIT = 9007199254740992
+local scopes, leases = {}, {}
+
+local function digits(n)
+  return string.format('%.0f', n)
+end
+
+local function number(value, key)
+  if not value then
+    return 0
+  end
+  local n = string.match(value, '^%d+$') and tonumber(value)
+  if not n or n >= LIMIT then
+    error({err = 'DAMAGED ' .. key})
+  end
+  return n
+end
+
+-- HSET in portions: unpack has a limit.
+local function store(key, pairs_)
+  for i = 1, #pairs_, 1000 do
+    redis.call('HSET', key, unpack(pairs_, i, math.min(i + 999, #pairs_)))
+  end
+end
+
+local function scope(target)
+  local found = scopes[target]
+  if not found then
+    local key = PREFIX .. 'scope:' .. target
+    local raw = redis.call('HGETALL', key)
+    found = {key = key, now = {}, changed = {}}
+    for i = 1, #raw, 2 do
+      found.now[raw[i]] = number(raw[i + 1], key)
+    end
+    scopes[target] = found
+  end
+  return found
+end
+
+local function put(counters, field, n)
+  if counters.now[field] ~= n then
+    counters.now[field] = n
+    counters.changed[field] = true
+  end
+end
+
+local function add(counters, field, n)
+  put(counters, field, (counters.now[field] or 0) + n)
+end
+
+-- Rule 3; returns the start that counts.
+local function turn(target, period, start, trusted)
+  local counters = scope(target)
+  local at, guess = period .. '.start', period .. '.guess'
+  local stored = counters.now[at]
+  if not stored or (trusted and start > stored) then
+    put(counters, at, start)
+    put(counters, period .. '.used', 0)
+    put(counters, period .. '.reserved', 0)
+    put(counters, guess, not trusted and start or nil)
+    return start
+  end
+  if trusted and counters.now[guess] == stored then
+    put(counters, at, start)
+    if start == stored then
+      put(counters, guess, nil)
+    end
+    return start
+  end
+  return stored
+end
+
+-- Rule 4.
+local function stands(target, period, start)
+  local now = scope(target).now
+  return start == now[period .. '.start'] or start == now[period .. '.guess']
+end
+
+local function lease(id)
+  local found = leases[id]
+  if not found then
+    local key = PREFIX .. 'lease:' .. id
+    local raw = redis.call('HGETALL', key)
+    found = {id = id, key = key, known = #raw > 0, open = true, granted = 0, settled = 0, at = {}}
+    for i = 1, #raw, 2 do
+      local field, value = raw[i], raw[i + 1]
+      if field == 'state' then
+        found.open = value == 'open'
+      elseif field == 'device' then
+        found.device = value
+      elseif field == 'granted' or field == 'settled' then
+        found[field] = number(value, key)
+      else
+        local target, period = string.match(field, '^at:(.+) (%l+)$')
+        if not target then
+          error({err = 'DAMAGED ' .. key})
+        end
+        found.at[target .. ' ' .. period] = {target, period, number(value, key)}
+      end
+    end
+    leases[id] = found
+  end
+  return found
+end
+
+-- Rule 5.
+local function held(record)
+  return record.open and math.max(0, record.granted - record.settled) or 0
+end
+
+-- Add to every counter that the lease stands in.
+local function post(record, reserved, used)
+  for _, place in pairs(record.at) do
+    local target, period, start = place[1], place[2], place[3]
+    if stands(target, period, start) then
+      add(scope(target), period .. '.reserved', reserved)
+      add(scope(target), period .. '.used', used)
+    end
+  end
+end
+
+local function save_lease(record)
+  local fields = {
+    'granted', digits(record.granted), 'settled', digits(record.settled),
+    'state', record.open and 'open' or 'closed', 'device', record.device,
+  }
+  for name, place in pairs(record.at) do
+    fields[#fields + 1] = 'at:' .. name
+    fields[#fields + 1] = digits(place[3])
+  end
+  redis.call('DEL', record.key)
+  store(record.key, fields)
+  redis.call(record.open and 'SADD' or 'SREM', PREFIX .. 'open', record.id)
+end
+
+local function save_scopes()
+  for _, counters in pairs(scopes) do
+    local fields = {}
+    for field in pairs(counters.changed) do
+      local n = counters.now[field]
+      if n then
+        fields[#fields + 1] = field
+        fields[#fields + 1] = digits(n)
+      else
+        redis.call('HDEL', counters.key, field)
+      end
+    end
+    store(counters.key, fields)
+  end
+end

@@ -1,0 +1,112 @@
+#!lua
+-- Grant a slice of volume to a lease, out of all its counters at once (RFC 8506's granted unit).
+--
+-- Rules
+-- 1. Only the live instance of the gateway is granted anything ('fenced'), and only under the
+--    settings it knows ('stale').
+-- 2. A closed lease is granted nothing. A lease that stands higher than the caller knows lost a
+--    reply: the difference is the answer. One that stands lower was lost by the store: it is
+--    raised, and reserved, first.
+-- 3. Afterwards the lease stands in exactly the counters of this call, with all that it holds.
+-- 4. left = limit - used - reserved. A counter with nothing left refuses; the one with the least
+--    left is named. At most FINAL bytes left: all of it is offered, the final unit (RFC 8506
+--    section 5.6). Else left, or left/(2 x share) where several devices share the target.
+-- 5. The least offer is granted, no more than is wanted unless it is a final unit, in every
+--    counter or not at all. Counters without a limit only count.
+-- 6. What the lease has overrun comes on top: it is used already and takes no reserve.
+--
+-- ARGV: JSON {gateway, instance, version, lease, device, have, want, trusted,
+--             limits: [[target, period, start, limit or -1, share], ...]}
+-- Returns {'fenced'}, {'stale'} or {'ok', granted, final, left beyond it or '' where nothing limits,
+--   the limit that refuses (from 1) or 0, its used}.
+
+local FINAL = 65536
+local ask = cjson.decode(ARGV[1])
+
+if redis.call('HGET', PREFIX .. 'gateway:' .. ask.gateway, 'instance') ~= ask.instance then
+  return {'fenced'}
+end
+if number(redis.call('GET', PREFIX .. 'version'), PREFIX .. 'version') ~= ask.version then
+  return {'stale'}
+end
+local record = lease(ask.lease)
+if not record.open then
+  return {'ok', digits(ask.have), '0', '0', '0', '0'}
+end
+record.device = ask.device
+
+-- Rules 2 and 3.
+local function join()
+  local before = held(record)
+  record.granted = math.max(record.granted, ask.have)
+  local lost = held(record) - before
+  post(record, lost, 0)
+  local at, holds = {}, held(record)
+  for _, limit in ipairs(ask.limits) do
+    local target, period = limit[1], limit[2]
+    local name = target .. ' ' .. period
+    local start = turn(target, period, limit[3], ask.trusted)
+    local old = record.at[name]
+    if not at[name] and not (old and stands(target, period, old[3])) then
+      add(scope(target), period .. '.reserved', holds)
+    end
+    at[name] = {target, period, start}
+  end
+  for name, old in pairs(record.at) do
+    if not at[name] and stands(old[1], old[2], old[3]) then
+      add(scope(old[1]), old[2] .. '.reserved', -holds)
+    end
+  end
+  record.at = at
+end
+
+-- Rule 4: the least that is left anywhere, in which limit, the least offer, whether it is final.
+local function room()
+  local least, binding, offer, final = nil, 0, nil, false
+  for i, limit in ipairs(ask.limits) do
+    if limit[4] >= 0 then
+      local now = scope(limit[1]).now
+      local left = limit[4] - now[limit[2] .. '.used'] - now[limit[2] .. '.reserved']
+      if not least or left < least then
+        least, binding = left, i
+      end
+      local whole = left <= FINAL or limit[5] <= 1
+      local this = whole and left or math.max(1, math.floor(left / (2 * limit[5])))
+      if not offer or this < offer then
+        offer, final = this, left <= FINAL
+      end
+    end
+  end
+  return least, binding, offer, final
+end
+
+local function answer(left, binding)
+  local used = 0
+  if binding > 0 then
+    local limit = ask.limits[binding]
+    used = scope(limit[1]).now[limit[2] .. '.used']
+  end
+  if record.known or record.granted > 0 then
+    save_lease(record)
+  end
+  save_scopes()
+  return {'ok', digits(record.granted), left and left <= 0 and binding == 0 and '1' or '0',
+    left and digits(math.max(0, left)) or '', digits(binding), digits(used)}
+end
+
+join()
+local least, binding, offer, final = room()
+if record.granted > ask.have then
+  return answer(least, 0)
+end
+if least and least <= 0 then
+  return answer(least, binding)
+end
+local over = math.max(0, record.settled - record.granted)
+local slice = math.max(0, ask.want - over)
+if offer then
+  slice = final and offer or math.min(slice, offer)
+end
+record.granted = record.granted + (slice > 0 and over or math.min(ask.want, over)) + slice
+post(record, slice, 0)
+return answer(least and least - slice, 0)

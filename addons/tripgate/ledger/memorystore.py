@@ -1,0 +1,242 @@
+"""The rules of ``lua/`` once more, in Python: what a ledger in memory keeps and how it changes.
+
+The numbered rules are those of ``common.lua``, ``grant.lua`` and ``settle.lua``; the contract tests
+hold both to them. Nothing here survives the process: it is for tests.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tripgate.core.book import EMPTY, Book
+from tripgate.core.model import Limit, Period, Target
+from tripgate.core.usage import Increment
+from tripgate.ledger.protocol import AuditEntry, Grant, GrantRequest, Settlement
+
+FINAL = 65536
+KEPT_S, GAP_S, PURGE, SEEN = 600, 5, 100, 400
+AUDIT = 10_000
+
+Place = tuple[Target, Period]
+
+
+@dataclass(slots=True)
+class Count:
+    """A target in one period."""
+
+    start: int
+    guess: int | None = None
+    used: int = 0
+    reserved: int = 0
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lease and the counters it stands in, with the start of each."""
+
+    granted: int = 0
+    settled: int = 0
+    open: bool = True
+    device: str = ""
+    at: dict[Place, int] = field(default_factory=dict)
+
+    @property
+    def held(self) -> int:
+        return max(0, self.granted - self.settled) if self.open else 0
+
+
+@dataclass(slots=True)
+class Owner:
+    """The live instance of a gateway; ``contact`` is its clock of contact, in seconds."""
+
+    instance: str
+    heard: int
+    contact: int = 0
+
+
+@dataclass
+class MemoryStore:
+    """What one Redis would hold. ``down``: why it does not answer, if it does not."""
+
+    schema: int = 0
+    version: int = 0
+    book: Book = EMPTY
+    counts: dict[Place, Count] = field(default_factory=dict)
+    life: dict[Target, int] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    closed: dict[str, dict[str, int]] = field(default_factory=dict)
+    buckets: dict[str, dict[str, int]] = field(default_factory=dict)
+    expires: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
+    edits: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=AUDIT))
+    down: str | None = None
+
+    # -- counters (common.lua) --------------------------------------------------------------
+
+    def turn(self, limit: Limit, *, trusted: bool) -> int:
+        """Rule 3; the start that counts."""
+        place = (limit.target, limit.period)
+        count = self.counts.get(place)
+        if count is None or (trusted and limit.start > count.start):
+            self.counts[place] = Count(limit.start, None if trusted else limit.start)
+            return limit.start
+        if trusted and count.guess == count.start:
+            if limit.start == count.start:
+                count.guess = None
+            count.start = limit.start
+        return count.start
+
+    def standing(self, at: Mapping[Place, int]) -> Iterator[tuple[Place, Count]]:
+        """Rule 4: the places that still count."""
+        for place, start in at.items():
+            count = self.counts[place]
+            if start in (count.start, count.guess):
+                yield place, count
+
+    def post(self, lease: Lease, reserved: int, used: int) -> None:
+        """Add to every counter that the lease stands in."""
+        for _, count in self.standing(lease.at):
+            count.reserved += reserved
+            count.used += used
+
+    # -- grant.lua --------------------------------------------------------------------------
+
+    def grant(self, request: GrantRequest) -> Grant:
+        """Rules 2 to 6; who asks and what for was checked."""
+        known = self.leases.get(request.lease)
+        lease = known or Lease()
+        if not lease.open:
+            return Grant(request.have, left=0)
+        lease.device = request.device
+        self._join(lease, request)
+        if known or lease.granted:
+            self.leases[request.lease] = lease
+        limited = [limit for limit in request.limits if limit.limit is not None]
+        tightest = min(limited, key=self._left, default=None)
+        if lease.granted > request.have:
+            return self._granted(lease, tightest)
+        if tightest and self._left(tightest) <= 0:
+            used = self.counts[tightest.target, tightest.period].used
+            return Grant(lease.granted, left=0, binding=tightest, binding_used=used)
+        self._raise(lease, request, limited)
+        if lease.granted:
+            self.leases[request.lease] = lease
+        return self._granted(lease, tightest)
+
+    def _granted(self, lease: Lease, tightest: Limit | None) -> Grant:
+        left = max(0, self._left(tightest)) if tightest else None
+        return Grant(lease.granted, final=left == 0, left=left)
+
+    def _raise(self, lease: Lease, request: GrantRequest, limited: Iterable[Limit]) -> None:
+        """Rules 4 to 6."""
+        over = max(0, lease.settled - lease.granted)
+        slice_ = max(0, request.want - over)
+        offers = [self._offer(limit, request.share) for limit in limited]
+        if offers:
+            offer, small = min(offers, key=lambda offer: offer[0])
+            slice_ = offer if small else min(slice_, offer)
+        lease.granted += (over if slice_ else min(request.want, over)) + slice_
+        self.post(lease, slice_, 0)
+
+    def _join(self, lease: Lease, request: GrantRequest) -> None:
+        before = lease.held
+        lease.granted = max(lease.granted, request.have)
+        self.post(lease, lease.held - before, 0)
+        at: dict[Place, int] = {}
+        for limit in request.limits:
+            place = (limit.target, limit.period)
+            start = self.turn(limit, trusted=request.trusted)
+            stood = place in lease.at and any(self.standing({place: lease.at[place]}))
+            if place not in at and not stood:
+                self.counts[place].reserved += lease.held
+            at[place] = start
+        for place, count in self.standing(lease.at):
+            if place not in at:
+                count.reserved -= lease.held
+        lease.at = at
+
+    def _left(self, limit: Limit) -> int:
+        assert limit.limit is not None
+        count = self.counts[limit.target, limit.period]
+        return limit.limit - count.used - count.reserved
+
+    def _offer(self, limit: Limit, share: Mapping[Target, int]) -> tuple[int, bool]:
+        """What a counter offers, and whether that is a final unit."""
+        left, among = self._left(limit), share.get(limit.target, 1)
+        if left <= FINAL or among <= 1:
+            return left, left <= FINAL
+        return max(1, left // (2 * among)), False
+
+    # -- settle.lua -------------------------------------------------------------------------
+
+    def settle(self, row: Settlement, now: int) -> int:
+        """Rules 1 to 6: the new bytes of one row."""
+        lease = self.leases.get(row.lease)
+        if lease is None:
+            lease = self.leases[row.lease] = Lease(device=row.device)
+            for limit in row.limits:
+                current = self.turn(limit, trusted=row.trusted)
+                lease.at[limit.target, limit.period] = min(limit.start, current)
+        before, was_open = lease.held, lease.open
+        new = max(0, row.used - lease.settled)
+        lease.granted = max(lease.granted, row.granted)
+        lease.settled += new
+        if was_open and row.final:
+            self._close(row.lease, lease)
+        self.post(lease, lease.held - before, new)
+        for target in {target for target, _ in lease.at}:
+            self.life[target] = self.life.get(target, 0) + new
+        self._spread(row, new, now)
+        return new
+
+    def _close(self, lease_id: str, lease: Lease) -> None:
+        gateway = lease_id.partition(":")[0]
+        owner = self.owners.get(gateway)
+        lease.open = False
+        self.closed.setdefault(gateway, {})[lease_id] = owner.contact if owner else 0
+
+    def _spread(self, row: Settlement, new: int, now: int) -> None:
+        if 0 < new < row.parts:
+            self._collect(row.rest, now, new)
+        elif new:
+            self._collect(row.increments, now)
+            if new > row.parts:
+                self._collect(row.rest, now, new - row.parts)
+
+    def _collect(
+        self, increments: Iterable[Increment], now: int, amount: int | None = None
+    ) -> None:
+        for one in increments:
+            bucket = self.buckets.get(one.bucket)
+            if bucket is None:
+                bucket = self.buckets[one.bucket] = {}
+                if one.ttl:
+                    self.expires[one.bucket] = now + one.ttl
+            name, full = one.field, bool(one.most) and len(bucket) >= (one.most or 0)
+            if full and name not in bucket and name.endswith(("|u", "|d")):
+                name = "other" + name[-2:]
+            bucket[name] = bucket.get(name, 0) + (one.amount if amount is None else amount)
+
+    def contact(self, gateway: str, instance: str, now: int) -> None:
+        """Rule 7, before the rows: the heartbeat moves the clock of contact."""
+        owner = self.owners.get(gateway)
+        if owner and owner.instance == instance:
+            owner.contact += max(0, min(GAP_S, now - owner.heard))
+            owner.heard = now
+
+    def purge(self, gateway: str, instance: str, used: set[str], now: int) -> None:
+        """Rule 3 of ``settle.lua``, and what else has outlived its time."""
+        owner = self.owners.get(gateway)
+        if owner and owner.instance == instance:
+            closed = self.closed.get(gateway, {})
+            old = sorted((at, key) for key, at in closed.items() if at < owner.contact - KEPT_S)
+            for _, key in old[:PURGE]:
+                if key not in used:
+                    del closed[key], self.leases[key]
+        for name in [name for name, at in self.expires.items() if at <= now]:
+            del self.expires[name]
+            self.buckets.pop(name, None)
+        newest = sorted(self.seen, key=lambda device: (-self.seen[device], device))
+        for device in newest[SEEN:]:
+            del self.seen[device]

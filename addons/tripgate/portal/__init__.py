@@ -1,0 +1,1 @@
+"""The portal: pages that a person opens on a phone. Never imports mitmproxy."""

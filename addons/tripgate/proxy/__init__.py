@@ -1,0 +1,1 @@
+"""The mitmproxy side: handlers, metered streams, the lease desk."""

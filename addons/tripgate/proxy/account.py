@@ -1,0 +1,183 @@
+"""One device's open lease, its flows, and what they moved since the last settlement.
+
+Rules
+1. A lease counts in the limits it was opened with. When they change (an edit, a new period) the
+   budget is revoked at once and the lease is *rotated*: closed with all that was taken, and
+   followed by a new one with the next grant.
+2. A row that was handed to the ledger is not changed until the ledger has confirmed it, so that
+   sending it again is harmless.
+3. Every chunk's ``taken`` goes to the progress page before its bytes move.
+4. What a server has sent is billed, read or not. Near a limit the receive windows of all flows
+   together stay within half of what is left, from the connect on: a window that was once offered
+   cannot be taken back.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tripgate.core.lease import Budget
+from tripgate.core.meter import Meter, WireState
+from tripgate.core.model import Limit
+
+NEAR = 64 * 1024 * 1024
+"""Bytes left at which windows begin to be held."""
+
+
+class Metered(Protocol):
+    """A flow as its account sees it."""
+
+    meter: Meter
+
+    def wire(self) -> WireState | None: ...
+    def window(self, volume: int) -> None: ...
+    def cut(self) -> bool: ...
+
+
+class Slot(Protocol):
+    """A place of the progress page: the last ``taken`` of one lease."""
+
+    def set(self, taken: int) -> None: ...
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no more: ``cap`` (with the limit and its use) or ``ledger``."""
+
+    kind: str
+    limit: Limit | None = None
+    used: int = 0
+    detail: str = ""
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class Moved:
+    """New bytes under one host name."""
+
+    up: int = 0
+    down: int = 0
+    overhead: int = 0
+
+
+Parts = dict[str | None, Moved]
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lease on its way to the ledger. ``parts`` are not yet settled."""
+
+    id: str
+    limits: tuple[Limit, ...]
+    budget: Budget
+    slot: Slot
+    parts: Parts
+    settled: int = 0
+    rotate: bool = False
+
+    @property
+    def moved(self) -> int:
+        return sum(part.up + part.down for part in self.parts.values())
+
+
+class Account:
+    """The meter's side of one device."""
+
+    def __init__(self, device: str, opener: Callable[["Account"], None]) -> None:
+        self.device = device
+        self._opener = opener
+        self.flows: set[Metered] = set()
+        self.lease: Lease | None = None
+        self.closing: list[Lease] = []
+        self.refusal: Refusal | None = None
+        self.beyond: int | None = None
+        """Bytes that the limits leave beyond the lease; ``None``: no limit."""
+        self._held_at: int | None = None
+        self._nothing = Budget(revoked=True)
+
+    @property
+    def budget(self) -> Budget:
+        """What flows may take from now; nothing while there is no lease."""
+        return self.lease.budget if self.lease else self._nothing
+
+    def open(self, lease_id: str, limits: tuple[Limit, ...], slot: Slot) -> Lease:
+        self.lease = Lease(lease_id, limits, Budget(), slot, defaultdict(Moved))
+        return self.lease
+
+    def revoke(self) -> None:
+        """Stop taking from the present lease; the next grant opens another."""
+        if self.lease:
+            self.lease.rotate = True
+            self.lease.budget.revoked = True
+
+    def moved(self) -> None:
+        """Put the taken bytes where they survive a crash of the process; hold the windows."""
+        if self.lease:
+            self.lease.slot.set(self.lease.budget.taken)
+        if self.beyond is not None:
+            self._hold(self.beyond + self.budget.left)
+
+    def _hold(self, room: int) -> None:
+        if room > NEAR:
+            self._held_at = None
+        elif self._held_at is None or not 3 * self._held_at < 4 * room <= 5 * self._held_at:
+            self.hold_windows(room)
+
+    def hold_windows(self, room: int | None = None) -> None:
+        """Share out the receive windows (rule 4), after a change of what is left or of flows."""
+        if room is None and self.beyond is not None:
+            room = self.beyond + self.budget.left
+        if room is not None and room <= NEAR:
+            self._held_at = room
+            for flow in self.flows:
+                flow.window(room // (2 * len(self.flows)))
+
+    def collect(self, *, everything: bool = False) -> None:
+        """Add what the flows moved since the last time to the lease's parts.
+
+        ``everything`` counts bytes as sent that still lie in buffers, for a lease that closes.
+        """
+        if self.lease:
+            for flow in self.flows:
+                self._post(flow, None if everything else flow.wire(), hold=not everything)
+
+    def _post(self, flow: Metered, wire: WireState | None, *, hold: bool) -> None:
+        meter = flow.meter
+        if self.lease is None or (hold and not (meter.named or meter.down)):
+            return  # the name is in the next bytes
+        new = meter.post(wire)
+        if new.up or new.down or new.overhead:
+            part = self.lease.parts[meter.name]
+            part.up += new.up
+            part.down += new.down
+            part.overhead += new.overhead
+
+    def end(self, flow: Metered, wire: WireState | None) -> None:
+        """A flow is over: its rest goes to the present lease, opened for it if there is none."""
+        if self.lease is None:
+            self._opener(self)
+        flow.meter.end(wire)
+        self._post(flow, None, hold=False)
+        self.flows.discard(flow)
+        self.moved()
+
+    def rotate(self) -> None:
+        """Close the present lease with all that was taken."""
+        if self.lease is None:
+            return
+        self.collect(everything=True)
+        self.lease.budget.revoked = True
+        self.closing.append(self.lease)
+        self.lease = None
+
+    def cut(self) -> int:
+        """End all flows; returns how many were alive."""
+        return sum(flow.cut() for flow in list(self.flows))
+
+    def leases(self) -> Iterable[tuple[Lease, bool]]:
+        """Leases that may have something to settle, and whether for the last time."""
+        yield from ((lease, True) for lease in self.closing)
+        if self.lease:
+            yield self.lease, False

@@ -1,0 +1,256 @@
+"""The lease desk: grants for devices whose budget runs low, refusals when there is none.
+
+Rules
+1. What is granted starts at zero; only a grant that is in the journal raises a budget.
+2. One grant per device is under way at a time; all flows of the device wait for the same one.
+3. A lease that must change (an edit, a new period) is settled before its successor is asked for,
+   so that its reserve does not stand in the successor's way.
+4. After a failure the ledger is told what it may have lost before it is asked for anything.
+5. With the ledger gone a flow spends what it has, then waits ``RETRY_S``, then ends.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from tripgate.clock import Clock
+from tripgate.core import limits, period
+from tripgate.core.book import EMPTY, Book
+from tripgate.core.model import Device, DeviceState, Limit, Period
+from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
+from tripgate.ledger.progress import Progress
+from tripgate.ledger.protocol import (
+    Grant,
+    GrantRequest,
+    Ledger,
+    LedgerDown,
+    Registry,
+)
+from tripgate.proxy.account import Account, Lease, Refusal
+from tripgate.proxy.stats import Stats
+
+RETRY_S = 5.0
+RETRY_EVERY_S = 0.25
+REFUSAL_STANDS_S = 1.0
+STALE_TRIES = 8
+
+log = logging.getLogger("tripgate.desk")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the desk keeps things."""
+
+    ledger: Ledger
+    registry: Registry
+    journal: Journal
+    progress: Progress
+
+
+class LeaseDesk:
+    """Accounts by device id, and the grants that feed them."""
+
+    def __init__(self, clock: Clock, stats: Stats) -> None:
+        self.stores: Stores
+        self.clock = clock
+        self.stats = stats
+        self.book: Book = EMPTY
+        self.version = -1
+        self.accounts: dict[str, Account] = {}
+        self.starts: Mapping[Period, int] = {}
+        self.settle_now: Callable[[], Awaitable[None]] | None = None
+        self.gateway = self._prefix = ""
+        self.lost = False
+        """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
+        self._sequence = 0
+        self._asking: dict[str, asyncio.Task[None]] = {}
+
+    def connect(self, stores: Stores, gateway: str, prefix: str) -> None:
+        """Use these stores; leases are called ``prefix:NUMBER``. Nothing is granted before."""
+        self.stores, self.gateway, self._prefix = stores, gateway, prefix
+
+    # -- the book ---------------------------------------------------------------------------
+
+    async def reload(self) -> None:
+        """Read the book; flows and leases that it changes feel it at once."""
+        version, book = await self.stores.registry.load()
+        if version == self.version:
+            return
+        self.version, self.book = version, book
+        self.turn(force=True)
+        for account in list(self.accounts.values()):
+            self._follow_book(account)
+
+    def turn(self, *, force: bool = False) -> None:
+        """Let the periods follow the clock, once it is trusted (or the plan was edited)."""
+        if not (force or not self.starts or self.clock.trusted()):
+            return
+        starts = period.starts(self.book.plan, int(self.clock.wall()))
+        if starts != self.starts:
+            self.starts = starts
+            for account in self.accounts.values():
+                self._follow_limits(account)
+
+    def _follow_book(self, account: Account) -> None:
+        device = self.book.devices.get(account.device)
+        account.refusal = None
+        if device is None or device.state is not DeviceState.APPROVED:
+            self._cut(account, "device")
+            account.revoke()
+        else:
+            self._follow_limits(account)
+
+    def _follow_limits(self, account: Account) -> None:
+        if account.lease and account.lease.limits != self._limits(account.device):
+            account.refusal = None
+            account.revoke()
+
+    def _limits(self, device_id: str) -> tuple[Limit, ...]:
+        device = self.book.devices.get(device_id) or _gone(device_id)
+        return limits.limits_for(self.book, device, self.starts)
+
+    # -- accounts and leases ----------------------------------------------------------------
+
+    def account(self, device: str) -> Account:
+        """The account of a device, made at the first use."""
+        if device not in self.accounts:
+            self.accounts[device] = Account(device, self.open_lease)
+        return self.accounts[device]
+
+    def open_lease(self, account: Account) -> None:
+        """Give the account a new lease of zero bytes."""
+        self._sequence += 1
+        lease_id = f"{self._prefix}:{self._sequence}"
+        slot = self.stores.progress.slot(lease_id)
+        account.open(lease_id, self._limits(account.device), slot)
+
+    def asking(self, account: Account) -> bool:
+        """A grant for this device is under way."""
+        return account.device in self._asking
+
+    def low(self, account: Account) -> None:
+        """Ask ahead, while there still is budget."""
+        if account.device not in self._asking and account.refusal is None:
+            self._ask_soon(account)
+
+    async def more(self, account: Account) -> bool:
+        """Wait for a grant; False: there is none to be had (see ``refusal``), all flows are cut.
+
+        True may mean that other flows have taken it all since: take, and ask again.
+        """
+        refusal = account.refusal
+        fresh = refusal and self.clock.monotonic() - refusal.at < REFUSAL_STANDS_S
+        if account.budget.left <= 0 and not fresh:
+            task = self._asking.get(account.device) or self._ask_soon(account)
+            await asyncio.shield(task)
+        if account.refusal is None or account.budget.left > 0:
+            return True
+        self._cut(account, account.refusal.kind)
+        return False
+
+    def _cut(self, account: Account, reason: str) -> None:
+        self.stats.cuts[reason] += account.cut()
+
+    # -- grants -----------------------------------------------------------------------------
+
+    def _ask_soon(self, account: Account) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self._ask_until(account))
+        if not task.done():
+            self._asking[account.device] = task
+            task.add_done_callback(lambda _: self._asking.pop(account.device, None))
+        return task
+
+    async def _ask_until(self, account: Account) -> None:
+        patience = RETRY_S if self.stats.ledger_up else 0.0
+        deadline = self.clock.monotonic() + patience
+        while True:
+            try:
+                return await self._ask(account)
+            except (LedgerDown, JournalError) as error:
+                self.failed(error)
+                now = self.clock.monotonic()
+                account.refusal = Refusal("ledger", detail=str(error), at=now)
+                if now >= deadline:
+                    return None
+            await asyncio.sleep(RETRY_EVERY_S)
+
+    async def _ask(self, account: Account) -> None:
+        for _ in range(STALE_TRIES):
+            lease = await self._ready_lease(account)
+            grant = await self._grant(account, lease)
+            if grant.stale:
+                await self.reload()
+            elif grant.granted > lease.budget.granted:
+                await self._journal(account, lease, grant)
+                if not lease.rotate:
+                    account.beyond = grant.left
+                    lease.budget.grow(grant.granted, self.clock.monotonic())
+                    lease.budget.final = grant.final
+                    account.refusal = None
+                    return
+            elif not lease.rotate:
+                lease.budget.final = True
+                account.refusal = Refusal(
+                    "cap", grant.binding, grant.binding_used, at=self.clock.monotonic()
+                )
+                return
+        raise LedgerDown("the settings change faster than a lease can be granted: try again")
+
+    async def _ready_lease(self, account: Account) -> Lease:
+        if account.lease and account.lease.rotate:
+            account.rotate()
+        if (account.closing or self.lost) and self.settle_now:
+            await self.settle_now()
+            if account.closing or self.lost:
+                raise LedgerDown("what was moved before could not be settled")
+        if account.lease is None:
+            self.open_lease(account)
+        assert account.lease is not None
+        return account.lease
+
+    async def _grant(self, account: Account, lease: Lease) -> Grant:
+        device = self.book.devices.get(account.device) or _gone(account.device)
+        request = GrantRequest(
+            lease=lease.id,
+            device=account.device,
+            have=lease.budget.granted,
+            want=lease.budget.want,
+            limits=lease.limits,
+            share=limits.shares(self.book, device, self._active()),
+            book_version=self.version,
+            trusted=self.clock.trusted(),
+            now=int(self.clock.wall()),
+        )
+        try:
+            grant = await self.stores.ledger.grant(request)
+        except LedgerDown:
+            self.stats.calls["grant", "error"] += 1
+            raise
+        self.stats.calls["grant", "stale" if grant.stale else "ok"] += 1
+        return grant
+
+    async def _journal(self, account: Account, lease: Lease, grant: Grant) -> None:
+        record = LeaseRecord(
+            lease=lease.id,
+            device=account.device,
+            limits=lease.limits,
+            granted=grant.granted,
+            trusted=self.clock.trusted(),
+        )
+        await self.stores.journal.granted(record)
+
+    def _active(self) -> list[str]:
+        return [device for device, account in self.accounts.items() if account.flows]
+
+    def failed(self, error: Exception) -> None:
+        """The ledger or the journal did not answer: say so once."""
+        if self.stats.ledger_up:
+            log.warning("no leases: %s", error)
+        self.stats.ledger_up = False
+        self.lost = True
+
+
+def _gone(device_id: str) -> Device:
+    """A device that was forgotten while its last bytes are still counted."""
+    return Device(device_id, device_id, DeviceState.BLOCKED)

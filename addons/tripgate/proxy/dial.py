@@ -1,0 +1,88 @@
+"""Upstream connections: resolve, refuse forbidden addresses, connect.
+
+Rules
+1. What is checked is the resolved address, and what is connected to is what was checked: a name
+   cannot change its mind in between (DNS rebinding).
+2. Addresses are tried in turn without waiting long for a dead one (Happy Eyeballs, RFC 8305).
+3. Everything has a deadline.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+
+from aiohappyeyeballs import AddrInfoType, start_connection
+
+from tripgate.core.address import IPAddress
+
+CONNECT_S = 10.0
+STAGGER_S = 0.25
+READ_AHEAD = 64 * 1024
+SEND_QUEUE = 64 * 1024
+
+Check = Callable[[IPAddress], str | None]
+"""Says why an address is refused, or ``None``."""
+
+
+class Refused(Exception):
+    """Every address of the destination is forbidden; the text says why."""
+
+
+class UpstreamProtocol(asyncio.StreamReaderProtocol):
+    """A stream whose end is told while the socket still can be asked."""
+
+    def __init__(self, reader: asyncio.StreamReader, lost: Callable[[], None]) -> None:
+        super().__init__(reader, loop=asyncio.get_running_loop())
+        self._lost = lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost()
+        super().connection_lost(exc)
+
+
+async def connect(host: str, port: int, check: Check) -> socket.socket:
+    """A connected, non-blocking socket.
+
+    Raises :class:`Refused`, ``OSError`` (unreachable, unknown name) or ``TimeoutError``.
+    """
+    async with asyncio.timeout(CONNECT_S):
+        infos = await resolve(host, port)
+        allowed = [info for info in infos if not check(_address(info))]
+        if infos and not allowed:
+            raise Refused(check(_address(infos[0])))
+        return await start_connection(allowed, happy_eyeballs_delay=STAGGER_S)
+
+
+async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
+    """TCP addresses of ``host``; a literal needs no resolver."""
+    loop = asyncio.get_running_loop()
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+
+
+def _address(info: AddrInfoType) -> IPAddress:
+    return ipaddress.ip_address(str(info[4][0]).partition("%")[0])
+
+
+async def open_stream(
+    sock: socket.socket, lost: Callable[[], None]
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Wrap a connected socket; ``lost`` is called once, just before it is closed."""
+    loop = asyncio.get_running_loop()
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    reader = asyncio.StreamReader(limit=READ_AHEAD, loop=loop)
+    protocol = UpstreamProtocol(reader, lost)
+    transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+    transport.set_write_buffer_limits(high=SEND_QUEUE)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+def is_own(address: IPAddress) -> bool:
+    """True if the address is one of this machine's (the kernel would talk to itself)."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(address), 9))
+        except OSError:
+            return False
+        return ipaddress.ip_address(probe.getsockname()[0].partition("%")[0]) == address

@@ -1,0 +1,59 @@
+"""Unknown clients become devices of the book; the machine itself is approved at the first start."""
+
+import secrets
+
+from tripgate.clock import Clock
+from tripgate.core import book
+from tripgate.core.book import Book
+from tripgate.core.model import Device, DeviceState
+from tripgate.ledger.protocol import Edit, LedgerDown
+from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.gate import Client
+
+TRIES = 8
+THIS_MACHINE = "this-machine"
+HOST = "host"
+
+
+class Enroller:
+    """Adds devices by compare-and-set."""
+
+    def __init__(self, desk: LeaseDesk, clock: Clock) -> None:
+        self._desk = desk
+        self._clock = clock
+
+    async def enrol(self, who: Client) -> Device:
+        """The device of this client, entered as pending when it is new.
+
+        Raises :class:`LedgerDown`, or :class:`BookError` when the book is full.
+        """
+        return await self._enter(who.identity)
+
+    async def enrol_host(self) -> Device:
+        """The device ``this-machine``: approved when it is first entered."""
+        return await self._enter(HOST)
+
+    async def _enter(self, identity: str) -> Device:
+        registry = self._desk.stores.registry
+        for _ in range(TRIES):
+            version, current = await registry.load()
+            if known := book.device_by_identity(current, identity):
+                await self._desk.reload()
+                return known
+            changed, device = self._added(current, identity)
+            edit = Edit("gateway", "device new", device.name, int(self._clock.wall()))
+            if await registry.replace(version, changed, edit):
+                await self._desk.reload()
+                return device
+        raise LedgerDown("the settings change too fast to enter a new device")
+
+    def _added(self, current: Book, identity: str) -> tuple[Book, Device]:
+        host = identity == HOST
+        return book.add_device(
+            current,
+            identity,
+            int(self._clock.wall()),
+            entropy=secrets.token_hex(16),
+            state=DeviceState.APPROVED if host else DeviceState.PENDING,
+            name=THIS_MACHINE if host else None,
+        )

@@ -1,0 +1,197 @@
+"""mitmproxy's connection handler, with metered upstream connections.
+
+Rules
+1. The handler opens every upstream connection itself: there is no other way to the uplink in any
+   of mitmproxy's modes, and a connection that this module did not admit does not exist.
+2. A failing addon cannot free bytes: admission and metering are here, not in hooks (mitmproxy logs
+   an exception in a hook and goes on).
+3. Only TCP is carried. What mitmproxy would open by UDP is refused.
+4. A refusal is an answer that the client understands: a page over HTTP, reply 0x02 over SOCKS 5
+   (RFC 1928 section 6), else a reset.
+"""
+
+import asyncio
+import ipaddress
+import time
+from typing import Any, cast
+
+from mitmproxy import http
+from mitmproxy.connection import Connection, ConnectionState
+from mitmproxy.proxy import commands, events, mode_servers, mode_specs, server_hooks
+from mitmproxy.proxy.server import ConnectionIO
+
+from tripgate.core.meter import Meter
+from tripgate.proxy import dial
+from tripgate.proxy.flow import Flow, reset
+from tripgate.proxy.gate import Client, Gate, Turned
+from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
+
+HEAD_S = 5.0
+SOCKS_REFUSED = b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"
+
+
+class Handler(mode_servers.ProxyConnectionHandler):
+    """One client connection and the server connections that it leads to."""
+
+    def __init__(self, gate: Gate, master: Any, r: Any, w: Any, options: Any, mode: Any) -> None:
+        super().__init__(master, r, w, options, mode)  # type: ignore[no-untyped-call]  # mitmproxy
+        self.gate = gate
+        self.request: http.Request | None = None
+        self._backlog = Backlog()
+        self._client_reader = ClientReader(r, self._backlog)
+        self._client_writer = ClientWriter(w, self._backlog)
+        self._answered = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self.who = Client.of(self.client.peername, self.client.sockname)
+        self.transports[self.client] = ConnectionIO(
+            handler=None,
+            reader=cast(Any, self._client_reader),
+            writer=cast(Any, self._client_writer),
+        )
+
+    # -- the client -------------------------------------------------------------------------
+
+    async def handle_client(self) -> None:
+        if not self.gate.enter(self):
+            self.abort()
+            return
+        loop = asyncio.get_running_loop()
+        self._head_timer = loop.call_later(HEAD_S, self.abort)
+        try:
+            await super().handle_client()
+        finally:
+            self.heard()
+            self.gate.leave(self)
+
+    def heard(self, request: http.Request | None = None) -> None:
+        """The client has said what it wants: the deadline for that is off."""
+        if request is not None:
+            self.request = request
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def abort(self) -> None:
+        """Reset the client's connection."""
+        reset(self._client_writer.transport)
+
+    def answer(self, data: bytes) -> None:
+        """Tell the client one last thing; the connection ends when it has read it."""
+        self._answered = True
+        self.heard()
+        self._client_writer.answer(data)
+        self._client_reader.answered()
+
+    def close_connection(self, connection: Connection, half_close: bool = False) -> None:
+        if self._answered and connection is self.client:
+            return  # the reader lingers until the answer is home
+        super().close_connection(connection, half_close)
+
+    def refuse(self, turned: Turned) -> str:
+        """Answer a refusal in the client's own protocol; returns the text for mitmproxy."""
+        mode = self.client.proxy_mode
+        self.gate.stats.verdicts[turned.verdict] += 1
+        if isinstance(mode, mode_specs.Socks5Mode):
+            self.answer(SOCKS_REFUSED)
+        elif self.request is not None:
+            self.answer(self.gate.page(self.who, turned, self.request))
+        else:
+            self.abort()
+        return turned.text
+
+    # -- upstream ---------------------------------------------------------------------------
+
+    async def open_connection(self, command: commands.OpenConnection) -> None:
+        self.heard()
+        server = command.connection
+        data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
+        await self.handle_hook(server_hooks.ServerConnectHook(data))
+        error = server.error
+        try:
+            flow, reader, writer = await self._dial(command)
+        except Turned as turned:
+            error = self.refuse(turned)
+        except asyncio.CancelledError:
+            await self._failed(command, data, "connection cancelled")
+            raise
+        except (OSError, ValueError) as reason:
+            self.gate.stats.verdicts["unreachable"] += 1
+            error = str(reason) or type(reason).__name__
+        if error:
+            await self._failed(command, data, error)
+            return
+        await self._serve(command, data, flow, reader, writer)
+
+    async def _dial(
+        self, command: commands.OpenConnection
+    ) -> tuple[Flow, asyncio.StreamReader, asyncio.StreamWriter]:
+        server = command.connection
+        if server.error:
+            raise OSError(f"killed by an addon: {server.error}")
+        if server.transport_protocol != "tcp" or not server.address:
+            raise OSError("only TCP to a named destination is carried")
+        host, port = str(server.address[0]), int(server.address[1])
+        device = await self.gate.admit(self.who)
+        server.timestamp_start = time.time()
+        sock = await self.gate.connect(self.who, host, port)
+        server.timestamp_tcp_setup = time.time()
+        address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
+        account = self.gate.desk.account(device)
+        meter = Meter(
+            lambda: account.budget, self.gate.name(host), str(address), family=address.version
+        )
+        flow = Flow(self.gate.desk, account, meter, self.abort)
+        reader, writer = await dial.open_stream(sock, flow.lost)
+        flow.opened(writer.transport)
+        self.gate.stats.verdicts["allow"] += 1
+        return flow, reader, writer
+
+    async def _serve(
+        self,
+        command: commands.OpenConnection,
+        data: server_hooks.ServerConnectionHookData,
+        flow: Flow,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        server = command.connection
+        server.state = ConnectionState.OPEN
+        server.peername = writer.get_extra_info("peername")
+        server.sockname = writer.get_extra_info("sockname")
+        metered = MeteredWriter(writer, flow, self._backlog)
+        self.transports[server] = ConnectionIO(
+            handler=asyncio.current_task(),
+            reader=cast(Any, MeteredReader(reader, flow, self._backlog)),
+            writer=cast(Any, metered),
+        )
+        try:
+            await self.handle_hook(server_hooks.ServerConnectedHook(data))
+            await self.server_event(events.OpenConnectionCompleted(command, None))
+            await self.handle_connection(server)
+        finally:
+            metered.close()
+            server.timestamp_end = time.time()
+            await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
+
+    async def _failed(
+        self,
+        command: commands.OpenConnection,
+        data: server_hooks.ServerConnectionHookData,
+        error: str,
+    ) -> None:
+        command.connection.error = error
+        await self.handle_hook(server_hooks.ServerConnectErrorHook(data))
+        await self.server_event(events.OpenConnectionCompleted(command, error))
+
+
+def install(gate: Gate) -> None:
+    """Let every mode of mitmproxy use :class:`Handler`.
+
+    The name is looked up when a connection is accepted, in mitmproxy 11.0 and 12.x alike; a
+    registered mode of our own would leave ``mitmdump --mode regular`` unmetered.
+    """
+
+    def make(master: Any, r: Any, w: Any, options: Any, mode: Any) -> Handler:
+        return Handler(gate, master, r, w, options, mode)
+
+    mode_servers.ProxyConnectionHandler = make  # type: ignore[misc, assignment]

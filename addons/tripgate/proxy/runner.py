@@ -1,0 +1,36 @@
+"""mitmproxy without what a gateway does not need: no certificates, no flow list, no dumper.
+
+An addon that a user wants beside ours runs in a stock mitmproxy: ``mitmdump -s addons/gateway.py``.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+
+from mitmproxy import options
+from mitmproxy.addons import next_layer, proxyserver
+from mitmproxy.master import Master
+
+from tripgate.proxy.hooks import OPTIONS, Hooks
+
+
+class ListenError(Exception):
+    """A proxy address could not be bound; the text is for a person."""
+
+
+def make_master(hooks: Hooks, modes: Sequence[str]) -> Master:
+    """A master that serves ``modes`` (mitmproxy's mode specifications)."""
+    logging.getLogger("mitmproxy").setLevel(logging.ERROR)
+    master = Master(options.Options())
+    master.addons.add(proxyserver.Proxyserver(), hooks, next_layer.NextLayer())
+    master.options.update(mode=list(modes), **OPTIONS)
+    return master
+
+
+async def run(master: Master) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, master.shutdown)
+    await master.run()

@@ -1,0 +1,166 @@
+"""The settlement loop: once in a while, what all devices moved goes to the ledger in one call.
+
+Rules
+1. One call for all devices; a batch that got no answer is sent again as it was (rule 2 of
+   :mod:`tripgate.proxy.account`), before anything newer.
+2. When the ledger comes back it is first told what it may have lost (:func:`replay`).
+3. The same loop turns periods, closes idle leases and keeps the heartbeat.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tripgate.core import usage
+from tripgate.core.classify import UNKNOWN, Catalogue
+from tripgate.ledger.protocol import LedgerDown, Settlement
+from tripgate.ledger.recovery import replay
+from tripgate.proxy.account import Account, Lease, Moved
+from tripgate.proxy.desk import LeaseDesk
+
+EVERY_S = 0.7
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows under way, and the leases they belong to."""
+
+    rows: list[Settlement]
+    leases: list[tuple[Account, Lease, bool]]
+    seen: Mapping[str, int]
+
+
+class Settler:
+    """Collects from the desk's accounts and settles."""
+
+    def __init__(self, desk: LeaseDesk, catalogue: Catalogue) -> None:
+        self._desk = desk
+        self._catalogue = catalogue
+        self._pending: Batch | None = None
+        self._lock = asyncio.Lock()
+        desk.settle_now = self.settle
+
+    async def run(self) -> None:
+        """Settle every ``EVERY_S`` seconds until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            self._desk.turn()
+            self.measure()
+            await self.settle()
+            now = self._desk.clock.monotonic()
+            self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
+
+    def measure(self) -> None:
+        now = self._desk.clock.monotonic()
+        for account in self._desk.accounts.values():
+            lease = account.lease
+            if lease is None:
+                continue
+            lease.budget.measure(now)
+            if lease.budget.idle(now):
+                account.revoke()
+
+    async def settle(self) -> None:
+        """Bring everything that is new to the ledger; failures are kept for the next time."""
+        async with self._lock:
+            try:
+                if self._pending:
+                    await self._send(self._pending)
+                if self._desk.lost:
+                    await self._replay()
+                await self._send(self._collect())
+            except LedgerDown as error:
+                self._desk.stats.calls["settle", "error"] += 1
+                self._desk.failed(error)
+
+    async def _replay(self) -> None:
+        desk = self._desk
+        now = int(desk.clock.wall())
+        await replay(desk.stores.journal, desk.stores.ledger, desk.gateway, self._live, now)
+        desk.lost = False
+
+    def _live(self) -> set[str]:
+        return {
+            lease.id for account in self._desk.accounts.values() for lease, _ in account.leases()
+        }
+
+    async def close(self) -> bool:
+        """Close every lease; True when the ledger has all of it."""
+        for account in self._desk.accounts.values():
+            account.rotate()
+        await self.settle()
+        return self._pending is None
+
+    async def _send(self, batch: Batch) -> None:
+        self._pending = batch
+        now = int(self._desk.clock.wall())
+        await self._desk.stores.ledger.settle(batch.rows, batch.seen, now)
+        self._pending = None
+        self._desk.stats.calls["settle", "ok"] += 1
+        self._desk.stats.ledger_up = True
+        for row, (account, lease, final) in zip(batch.rows, batch.leases, strict=True):
+            lease.settled = row.used
+            if final:
+                account.closing.remove(lease)
+                self._desk.stores.journal.closed(lease.id, row.used)
+                lease.slot.release()
+            else:
+                self._desk.stores.journal.settled(lease.id, row.used)
+
+    def _collect(self) -> Batch:
+        now = int(self._desk.clock.wall())
+        batch = Batch([], [], {})
+        seen: dict[str, int] = {}
+        for account in self._desk.accounts.values():
+            if account.lease and account.lease.rotate and not self._desk.asking(account):
+                account.rotate()
+            account.collect()
+            if account.flows:
+                seen[account.device] = now
+            for lease, final in account.leases():
+                if lease.moved or final:
+                    batch.rows.append(self._row(account, lease, final, now))
+                    batch.leases.append((account, lease, final))
+        batch.seen = seen
+        return batch
+
+    def _row(self, account: Account, lease: Lease, final: bool, now: int) -> Settlement:
+        parts, volume = dict(lease.parts), lease.moved
+        lease.parts.clear()
+        used = lease.settled + volume
+        increments = tuple(
+            increment
+            for host, moved in parts.items()
+            for increment in self._increments(account.device, host, moved, now)
+        )
+        self._desk.stats.overrun += max(0, used - max(lease.budget.granted, lease.settled))
+        return Settlement(
+            lease=lease.id,
+            device=account.device,
+            granted=lease.budget.granted,
+            used=used,
+            final=final,
+            limits=lease.limits,
+            trusted=self._desk.clock.trusted(),
+            parts=volume,
+            increments=increments,
+            rest=usage.increments(account.device, UNKNOWN, None, 0, 1, now, self._desk.starts),
+        )
+
+    def _increments(
+        self, device: str, host: str | None, moved: Moved, now: int
+    ) -> tuple[usage.Increment, ...]:
+        service = self._catalogue.classify(host)
+        for direction, volume in (("up", moved.up), ("down", moved.down)):
+            if volume:
+                self._desk.stats.traffic[device, service.category, direction] += volume
+        return usage.increments(
+            device,
+            service,
+            host,
+            moved.up,
+            moved.down,
+            now,
+            self._desk.starts,
+            overhead=moved.overhead,
+        )

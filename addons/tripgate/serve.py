@@ -1,0 +1,86 @@
+"""``tripgate up``: a gateway with mitmproxy's servers, the portal and the metrics around it.
+
+Exit codes: 0 stopped as asked; 1 refused to start, with one line that says why.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Iterable
+
+from tripgate.announce import announce, live_table
+from tripgate.clock import SystemClock
+from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
+from tripgate.ledger.journal import JournalError
+from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
+from tripgate.proxy import handler, runner
+from tripgate.proxy.hooks import Hooks
+from tripgate.settings import Settings
+from tripgate.statefolder import StateError
+from tripgate.web import serve_web
+from tripgate.wiring import Gateway
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; names the option."""
+
+
+REFUSALS = (ListenError, StateError, LedgerDown, Fenced, NewerState, JournalError)
+
+
+def serve(settings: Settings) -> int:
+    """Run the gateway to its end."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(_serve(settings))
+    except REFUSALS as error:
+        print(f"tripgate: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    for option in ("listen", "socks", "portal", "metrics"):
+        check_free(option, getattr(settings, option))
+    gateway = Gateway(settings, SystemClock(settings.clock.trust))
+    handler.install(gateway.gate)
+    master = runner.make_master(Hooks(gateway.gate), modes(settings))
+    await gateway.start()
+    try:
+        async with serve_web([]), live_table(gateway):
+            announce(settings)
+            await runner.run(master)
+    finally:
+        await gateway.stop()
+
+
+def modes(settings: Settings) -> list[str]:
+    """mitmproxy's mode specifications for the proxy addresses."""
+    served = (("regular", settings.listen), ("socks5", settings.socks))
+    return [f"{name}@{at}" for name, address in served if address for at in _places(address)]
+
+
+def _places(address: Endpoint) -> Iterable[str]:
+    if address.hosts == EVERY_ADDRESS:
+        return [str(address.port)]
+    return [f"{host}:{address.port}" for host in address.hosts]
+
+
+def check_free(option: str, address: Endpoint | None) -> None:
+    """Raises :class:`ListenError` if somebody listens there already."""
+    for host in address.hosts if address else ():
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((host, address.port if address else 0))
+        except OSError as error:
+            if family == socket.AF_INET6 and address and address.hosts == EVERY_ADDRESS:
+                continue  # a machine without IPv6
+            reason = error.strerror or str(error)
+            raise ListenError(
+                f"--{option} {address}: {reason}: stop what listens there, or name another port"
+            ) from error

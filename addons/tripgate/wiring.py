@@ -1,0 +1,183 @@
+"""The composition of a gateway: which parts there are, in which order they start and stop.
+
+Start: state folder locked, ledger server up, ledger claimed, an unclean end settled, book read,
+loops running, gate open. Stop is the same backwards: the gate shuts first, leases are settled last.
+"""
+
+import asyncio
+import contextlib
+import importlib.resources
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tripgate import __version__
+from tripgate.clock import Clock
+from tripgate.core.classify import Catalogue
+from tripgate.ledger.embedded import EmbeddedServer
+from tripgate.ledger.journal import Journal
+from tripgate.ledger.progress import Progress, boot_id
+from tripgate.ledger.protocol import LedgerDown
+from tripgate.ledger.recovery import recover
+from tripgate.ledger.redis import RedisLedger
+from tripgate.ledger.registry import RedisRegistry
+from tripgate.pages import Pages
+from tripgate.proxy import control
+from tripgate.proxy.desk import LeaseDesk, Stores
+from tripgate.proxy.enrol import Enroller
+from tripgate.proxy.gate import Gate
+from tripgate.proxy.settle import Settler
+from tripgate.proxy.stats import Stats
+from tripgate.settings import Settings
+from tripgate.statefolder import Identity, StateFolder
+
+AGAIN_S = 0.5
+DRAIN_S = 1.0
+
+log = logging.getLogger("tripgate")
+
+
+class Gateway:
+    """Everything between mitmproxy and the ledger. The gate is shut until :meth:`start`."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.folder = StateFolder(settings.state)
+        self.clock = clock
+        self.served: Callable[[], frozenset[int]] = self._configured
+        self.stats = Stats()
+        self.desk = LeaseDesk(clock, self.stats)
+        self.enroller = Enroller(self.desk, clock)
+        self.gate = Gate(self.desk, self.enroller, Pages().page, self.own_ports)
+        self._settler = Settler(self.desk, load_catalogue())
+        self._server: EmbeddedServer | None = None
+        self._exit = contextlib.AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._began = clock.monotonic()
+
+    # -- start and stop ---------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Raises ``StateError``, ``LedgerDown``, ``Fenced``, ``NewerState`` or ``JournalError``."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        self.folder.create()
+        self._exit.enter_context(self.folder.locked())
+        before = self.folder.read_identity()
+        gateway = before.gateway if before else secrets.token_hex(8)
+        identity = Identity(gateway, secrets.token_hex(8))
+        url = await self._ledger_url()
+        ledger = RedisLedger(url)
+        self._exit.push_async_callback(ledger.aclose)
+        now = int(self.clock.wall())
+        await ledger.claim(gateway, identity.instance, before.instance if before else None, now)
+        self.folder.write_identity(identity)
+        progress = Progress(self.folder.progress, boot_id())
+        journal = Journal(self.folder.journal)
+        self._exit.push_async_callback(journal.aclose)
+        await recover(journal, progress, ledger, gateway, now)
+        registry = RedisRegistry(url)
+        self._exit.push_async_callback(registry.aclose)
+        prefix = f"{gateway}:{identity.instance}"
+        self.desk.connect(Stores(ledger, registry, journal, progress), gateway, prefix)
+        self.stats.ledger_up = True
+        await self.desk.reload()
+        await self.enroller.enrol_host()
+        server = await control.serve(self.folder.control_socket, self.status)
+        self._exit.callback(server.close)
+        self._exit.push_async_callback(self._end_tasks)
+        self._exit.push_async_callback(self._settle_last)
+        self._spawn(self._settler.run())
+        self._spawn(self._watch())
+        self._spawn(self._keep_server())
+        self.gate.ready = True
+
+    async def stop(self) -> None:
+        """Shut the gate, end the flows, settle, close. Never fails; may be called twice."""
+        await self.gate.close(DRAIN_S)
+        await self._exit.aclose()
+
+    async def _settle_last(self) -> None:
+        if not await self._settler.close():
+            log.warning("the ledger did not answer: the journal settles at the next start")
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.ensure_future(work))
+
+    # -- the ledger -------------------------------------------------------------------------
+
+    async def _ledger_url(self) -> str:
+        """Where the ledger answers, told to the CLI; the embedded server is started for it."""
+        if self.settings.redis is not None:
+            url = self.settings.redis.get_secret_value()
+        else:
+            self._server = EmbeddedServer(self.folder.redis_dir, self.folder.redis_socket)
+            url = await asyncio.to_thread(self._server.start)
+            self._exit.push_async_callback(asyncio.to_thread, self._server.stop)
+        self.folder.write_redis_url(url)
+        return url
+
+    async def _keep_server(self) -> None:
+        """Start the embedded server again when it has died."""
+        while self._server is not None:
+            await asyncio.sleep(AGAIN_S)
+            try:
+                if not self._server.alive():
+                    log.warning("the ledger's server has ended: starting it again")
+                    await asyncio.to_thread(self._server.start)
+            except (LedgerDown, OSError) as error:
+                log.warning("the ledger's server does not start: %s", error)
+
+    async def _watch(self) -> None:
+        """Follow the book: every change is felt at once, a lost connection is made again."""
+        while True:
+            try:
+                await self.desk.reload()
+                async for _ in self.desk.stores.registry.changes():
+                    await self.desk.reload()
+            except LedgerDown as error:
+                self.desk.failed(error)
+            await asyncio.sleep(AGAIN_S)
+
+    # -- what others ask --------------------------------------------------------------------
+
+    def own_ports(self) -> frozenset[int]:
+        """Ports of the gateway's own servers: the proxy is taken to none of them."""
+        return self.served()
+
+    def _configured(self) -> frozenset[int]:
+        options = self.settings
+        addresses = (options.listen, options.socks, options.portal, options.metrics)
+        return frozenset(address.port for address in addresses if address)
+
+    def status(self) -> dict[str, Any]:
+        """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""
+        up = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "up")
+        down = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "down")
+        return {
+            "mode": self.settings.mode,
+            "version": __version__,
+            "ledger": "up" if self.stats.ledger_up else "down",
+            "clock": "trusted" if self.clock.trusted() else "untrusted",
+            "flows": sum(len(account.flows) for account in self.desk.accounts.values()),
+            "devices": len(self.desk.book.devices),
+            "uplink": {"up": up, "down": down, "unattributed": 0},
+            "uptime_s": int(self.clock.monotonic() - self._began),
+        }
+
+
+def load_catalogue() -> Catalogue:
+    """The catalogue that the package brings."""
+    data = importlib.resources.files("tripgate") / "data" / "services.toml"
+    return Catalogue.parse(data.read_text(encoding="utf-8"))

@@ -1,0 +1,176 @@
+"""``tripgate plan``: what is set, what stays, what is shown."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.cli import shapes
+from tests.cli.conftest import World
+from tests.cli.gateways import gateway
+
+NOW_WITHIN_S = 5
+
+
+def seconds(instant: str) -> int:
+    return int(datetime.fromisoformat(instant).timestamp())
+
+
+def test_the_first_plan_begins_now(world: World) -> None:
+    plan = world.json("plan", "set", "--volume", "10GB", "--valid", "30d", "--price", "25 USD")
+    shapes.fits(plan, shapes.PLAN)
+    started = seconds(plan["starts_at"])
+    assert abs(started - time.time()) < NOW_WITHIN_S
+    assert seconds(plan["expires_at"]) - started == 30 * 86_400
+    expected = {"volume": 10**10, "price": "25 USD", "tz": "UTC", "step": 1, "start": "now"}
+    assert {key: plan[key] for key in expected} == expected
+
+
+def test_show_is_what_set_printed(world: World) -> None:
+    plan = world.json("plan", "set", "--volume", "10GB", "--tz", "Europe/Lisbon")
+    assert world.json("plan", "show") == plan
+
+
+def test_without_a_plan_everything_is_unlimited(world: World) -> None:
+    plan = world.json("plan", "show")
+    shapes.fits(plan, shapes.PLAN)
+    keys = ("volume", "used", "remaining", "starts_at", "expires_at", "tz", "price", "pace")
+    assert [plan[key] for key in keys] == [None, 0, None, None, None, "UTC", None, None]
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        (("--volume", "unlimited"), {"volume": None, "remaining": None}),
+        (("--volume", "500MiB"), {"volume": 500 * 2**20}),
+        (("--start", "first-use"), {"start": "first-use", "starts_at": None, "expires_at": None}),
+        (("--start", "2026-05-01T09:00"), {"starts_at": "2026-05-01T08:00:00Z"}),
+        (("--start", "2026-05-01T09:00Z"), {"starts_at": "2026-05-01T09:00:00Z"}),
+        (("--start", "2026-05-01"), {"starts_at": "2026-04-30T23:00:00Z"}),
+        (
+            ("--start", "2026-05-01T09:00", "--tz", "Asia/Tokyo"),
+            {"starts_at": "2026-05-01T00:00:00Z", "tz": "Asia/Tokyo"},
+        ),
+        (("--day", "24h"), {"day": "24h"}),
+        (("--billing-day", "31"), {"billing_day": 31}),
+        (("--price", " 19.90 € "), {"price": "19.90 €"}),
+        (("--step", "100kB"), {"step": 100_000}),
+        (("--unit", "GiB"), {"unit": "GiB"}),
+        (("--valid", "12h"), {"expires_at": "2026-03-01T12:00:00Z"}),
+    ],
+)
+def test_what_is_named_changes_and_the_rest_stays(
+    world: World, options: tuple[str, ...], changed: dict[str, object]
+) -> None:
+    world.run("plan", "set", "--volume", "10GB", "--valid", "30d", "--tz", "Europe/Lisbon")
+    before = world.json("plan", "set", "--start", "2026-03-01", "--price", "25 USD")
+    after = world.json("plan", "set", *options)
+    derived = {"remaining", "per_day", "pace", "expires_at", "start"}
+    assert {key: after[key] for key in changed} == changed
+    kept = set(before) - set(changed) - derived
+    assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--volume", "10XB", "'10XB' is not a volume: write "),
+        ("--volume", "none", "'none' is not a volume: write "),
+        ("--valid", "30", "'30' is not a duration: write 30m, 2h or 30d"),
+        ("--start", "tomorrow", "'tomorrow' is not an instant of 2000 to 2099: 2026-05-01, "),
+        ("--start", "1999-12-31", "'1999-12-31' is not an instant of 2000 to 2099: "),
+        ("--start", "2026-13-01", "'2026-13-01' is not an instant of 2000 to 2099: "),
+        ("--day", "solar", "'solar' is not one of 'calendar', '24h'"),
+        ("--billing-day", "0", "Input should be greater than or equal to 1"),
+        ("--billing-day", "32", "Input should be less than or equal to 31"),
+        ("--billing-day", "1.5", "Input should be a valid integer"),
+        ("--price", "", 'a price is a short text like "25 USD" (at most 40 characters)'),
+        ("--price", "5\x1b[31m", 'a price is a short text like "25 USD"'),
+        ("--price", "5" * 41, 'a price is a short text like "25 USD"'),
+        ("--tz", "Mars/Base", "'Mars/Base' is no time zone: write one like Europe/Lisbon or UTC"),
+        ("--tz", "Europe", "'Europe' is no time zone: "),
+        ("--tz", "../../etc/passwd", "'../../etc/passwd' is no time zone: "),
+        ("--tz", "", "'' is no time zone: "),
+        ("--step", "0B", "'0B' is out of range for a volume: write "),
+        ("--unit", "TB", "'TB' is not one of 'GB', 'GiB'"),
+    ],
+)
+def test_a_bad_value_is_a_usage_error_that_shows_what_is_valid(
+    world: World, option: str, value: str, message: str
+) -> None:
+    code, line = world.refused("plan", "set", option, value)
+    assert code == 2
+    assert line.startswith(f"invalid value for '{option}': {message}")
+    assert line.endswith("(tripgate plan set --help shows how)")
+    assert world.book.plan is None
+
+
+def test_set_without_an_option_says_what_to_name(world: World) -> None:
+    assert world.refused("plan", "set") == (
+        2,
+        "invalid value for plan set: name what to set, e.g. --volume 10GB "
+        "(tripgate plan set --help shows how)",
+    )
+
+
+@pytest.mark.parametrize("option", ["--uplink", "--next"])
+def test_options_of_later_versions_are_unknown(world: World, option: str) -> None:
+    code, line = world.refused("plan", "set", option, "x")
+    assert code == 2
+    assert line.startswith(f"no such option: {option} (")
+
+
+def test_use_of_the_trip_counts_against_the_volume(world: World) -> None:
+    phone = world.device("phone")
+    world.run("plan", "set", "--volume", "10MB", "--valid", "10d", "--start", ago(days=5))
+    world.used(phone, 1_000_000, 3_000_000)
+    plan = world.json("plan", "show")
+    assert (plan["used"], plan["remaining"]) == (4_000_000, 6_000_000)
+    assert plan["pace"] == pytest.approx(0.8, abs=0.001)
+    assert plan["per_day"] == pytest.approx(1_200_000, rel=0.001)
+
+
+def test_a_new_start_begins_the_count_anew(world: World) -> None:
+    phone = world.device("phone")
+    world.run("plan", "set", "--volume", "10MB", "--start", ago(days=5))
+    world.used(phone, 0, 4_000_000)
+    with gateway(world.state, clock="trusted"):
+        assert world.json("plan", "set", "--start", "now")["used"] == 0
+
+
+@pytest.mark.parametrize(
+    ("start", "used", "pace"),
+    [
+        (5, 4_000_000, "0.80 (on track, 1.2 MB a day from now)"),
+        (5, 6_000_000, "1.20 (too fast, 800 kB a day from now)"),
+        (20, 4_000_000, "0.40 (on track)"),
+    ],
+)
+def test_the_table_says_whether_the_plan_is_on_track(
+    world: World, start: int, used: int, pace: str
+) -> None:
+    phone = world.device("phone")
+    world.run("plan", "set", "--volume", "10MB", "--valid", "10d", "--start", ago(days=start))
+    world.used(phone, 0, used)
+    lines = dict(line.split(maxsplit=1) for line in world.run("plan", "show").splitlines())
+    assert lines["pace"] == pace
+    assert lines["volume"] == "10 MB"
+
+
+def test_a_plan_that_waits_for_its_first_use_says_so(world: World) -> None:
+    out = world.run("plan", "set", "--volume", "1GB", "--start", "first-use")
+    assert "starts   with the first use\n" in out
+    assert "expires  never\n" in out
+
+
+def test_the_audit_has_the_whole_plan(world: World) -> None:
+    world.run("plan", "set", "--volume", "10GB", "--valid", "30d", "--start", "2026-05-01T00:00Z")
+    newest = world.json("audit")[0]
+    assert (newest["action"], newest["detail"]) == (
+        "plan set",
+        "10 GB, valid 2592000 s, start 2026-05-01T00:00:00Z, calendar days, month from day 1, UTC",
+    )
+
+
+def ago(days: int) -> str:
+    return datetime.fromtimestamp(time.time() - days * 86_400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

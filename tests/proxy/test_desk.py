@@ -1,0 +1,223 @@
+"""The lease desk: grants, refusals, and what happens when the rules change under way."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.desk_world import World
+from tripgate.core import book
+from tripgate.core.lease import IDLE_S, SLICE_MIN
+from tripgate.core.model import Period
+from tripgate.ledger.protocol import LedgerDown
+
+DAY_S = 86_400
+MB = 1_000_000
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = await World().open(tmp_path)
+    yield made
+    await made.journal.aclose()
+
+
+async def test_nothing_moves_before_a_grant(world: World) -> None:
+    assert world.flow().meter.take_down(1) == 0
+
+
+async def test_a_grant_lets_bytes_move_and_they_are_settled(world: World) -> None:
+    assert await world.move(world.flow(), 5 * MB) == 5 * MB
+    await world.settler.settle()
+    assert (await world.used())[0] == 5 * MB
+
+
+async def test_a_cap_gives_exactly_its_volume_and_cuts_every_flow(world: World) -> None:
+    await world.cap(3 * MB)
+    busy, idle = world.flow(), world.flow()
+    assert await world.move(busy, 10 * MB) == 3 * MB
+    assert (busy.alive, idle.alive) == (False, False)
+    assert world.account.refusal
+    assert world.account.refusal.kind == "cap"
+    assert world.account.refusal.limit
+    assert world.account.refusal.limit.limit == 3 * MB
+
+
+async def test_raising_a_cap_opens_again_at_once(world: World) -> None:
+    await world.cap(1 * MB)
+    await world.move(world.flow(), 2 * MB)
+    await world.cap(4 * MB)
+    assert await world.move(world.flow(), 10 * MB) == 3 * MB
+
+
+async def test_lowering_a_cap_stops_a_lease_that_was_granted_before(world: World) -> None:
+    await world.move(world.flow(), 1)
+    await world.cap(SLICE_MIN // 2)
+    moved = await world.move(world.flow(), SLICE_MIN)
+    assert moved == SLICE_MIN // 2 - 1
+
+
+async def test_an_edit_that_is_not_about_a_device_leaves_its_lease_alone(world: World) -> None:
+    await world.move(world.flow(), 1)
+    lease = world.account.lease
+    await world.edit(lambda current: book.add_person(current, "ana"))
+    await world.move(world.flow(), SLICE_MIN)
+    assert world.account.lease is lease
+
+
+async def test_a_blocked_device_is_cut_and_gets_nothing(world: World) -> None:
+    flow = world.flow()
+    await world.move(flow, 1)
+    await world.edit(lambda current: book.block_device(current, "phone"))
+    assert not flow.alive
+    assert world.flow().meter.take_down(1) == 0
+
+
+async def test_a_new_day_gives_a_daily_cap_again(world: World) -> None:
+    await world.cap(1 * MB)
+    assert await world.move(world.flow(), 2 * MB) == 1 * MB
+    world.clock.now += DAY_S
+    world.desk.turn()
+    assert await world.move(world.flow(), 2 * MB) == 1 * MB
+    await world.settler.settle()
+    assert (await world.used(Period.TRIP))[0] == 2 * MB
+
+
+async def test_while_the_clock_is_not_trusted_no_day_turns(world: World) -> None:
+    await world.cap(1 * MB)
+    assert await world.move(world.flow(), 2 * MB) == 1 * MB
+    world.clock.trust = False
+    world.clock.now += DAY_S
+    world.desk.turn()
+    assert await world.move(world.flow(), 2 * MB) == 0
+
+
+async def test_an_edit_while_the_clock_is_not_trusted_turns_no_day(world: World) -> None:
+    await world.cap(1 * MB)
+    assert await world.move(world.flow(), 2 * MB) == 1 * MB
+    world.clock.trust = False
+    world.clock.now += DAY_S
+    await world.cap(1 * MB + 1)
+    assert await world.move(world.flow(), 2 * MB) == 1
+
+
+async def test_without_the_ledger_a_flow_spends_its_lease_and_is_cut(world: World) -> None:
+    flow = world.flow()
+    await world.move(flow, 1)
+    world.store.down = "gone"
+    world.stats.ledger_up = False  # no patience: the clock of this test does not move
+    assert await world.move(flow, 100 * MB) == SLICE_MIN - 1
+    assert not flow.alive
+    assert world.account.refusal
+    assert world.account.refusal.kind == "ledger"
+
+
+async def test_what_could_not_be_settled_is_settled_once_when_the_ledger_is_back(
+    world: World,
+) -> None:
+    await world.move(world.flow(), 2 * MB)
+    world.store.down = "gone"
+    await world.settler.settle()
+    await world.settler.settle()
+    world.store.down = ""
+    await world.settler.settle()
+    await world.settler.settle()
+    assert (await world.used())[0] == 2 * MB
+
+
+async def test_an_answer_that_was_lost_is_not_counted_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.move(world.flow(), 2 * MB)
+    real = world.ledger.settle
+
+    async def lost(*args: object) -> tuple[int, ...]:
+        await real(*args)  # type: ignore[arg-type]
+        raise LedgerDown("the answer was lost")
+
+    monkeypatch.setattr(world.ledger, "settle", lost)
+    await world.settler.settle()
+    monkeypatch.setattr(world.ledger, "settle", real)
+    await world.move(world.flow(), 1 * MB)
+    await world.settler.settle()
+    assert (await world.used())[0] == 3 * MB
+
+
+async def test_an_idle_lease_goes_back(world: World) -> None:
+    await world.move(world.flow(), 1)
+    world.settler.measure()
+    world.clock.now += IDLE_S
+    world.settler.measure()
+    await world.settler.settle()
+    assert await world.used() == (1, 0)
+
+
+async def test_after_a_lease_went_back_the_next_byte_opens_another(world: World) -> None:
+    await world.move(world.flow(), 1)
+    world.account.revoke()
+    await world.settler.settle()
+    assert await world.move(world.flow(), 5) == 5
+
+
+async def test_closing_settles_everything_and_leaves_nothing_reserved(world: World) -> None:
+    await world.cap(50 * MB)
+    await world.move(world.flow(), 2 * MB)
+    assert await world.settler.close()
+    assert await world.used() == (2 * MB, 0)
+
+
+async def test_bytes_that_end_after_their_lease_was_closed_are_counted(world: World) -> None:
+    flow = world.flow()
+    await world.move(flow, 10)
+    world.account.revoke()
+    await world.settler.settle()
+    flow.meter.take_down(0)
+    from tripgate.core.meter import WireState
+
+    world.account.end(flow, WireState(sent=0, received=25))
+    await world.settler.settle()
+    assert (await world.used())[0] == 25
+
+
+async def test_near_a_cap_the_windows_together_stay_within_half_of_what_is_left(
+    world: World,
+) -> None:
+    await world.cap(2 * MB)
+    one, two = world.flow(), world.flow()
+    await world.move(one, 1 * MB)
+    assert sum(flow.windows[-1] for flow in (one, two)) <= 1 * MB // 2 + MB // 5
+
+
+async def test_without_a_cap_windows_are_left_alone(world: World) -> None:
+    flow = world.flow()
+    await world.move(flow, 1 * MB)
+    assert flow.windows == []
+
+
+async def test_where_the_journal_fails_there_is_no_grant(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tripgate.ledger.journal import JournalFull
+
+    async def full(record: object) -> None:
+        raise JournalFull("no space")
+
+    world.stats.ledger_up = False
+    monkeypatch.setattr(world.journal, "granted", full)
+    assert await world.move(world.flow(), 1) == 0
+
+
+async def test_a_device_on_a_shared_plan_does_not_take_all_that_is_left(world: World) -> None:
+    from tripgate.core.model import PLAN, Cap, DeviceState
+
+    await world.edit(
+        lambda now: book.set_cap(
+            book.add_device(now, "ip:10.0.0.3", 0, entropy="12345678",
+                            state=DeviceState.APPROVED)[0],
+            Cap(PLAN, Period.DAY, 1 * MB),
+        )
+    )  # fmt: skip
+    other = next(one for one in world.desk.book.devices if one != world.phone.id)
+    world.desk.account(other).flows.add(world.flow())
+    await world.desk.more(world.account)
+    assert world.account.budget.granted <= 1 * MB // 4

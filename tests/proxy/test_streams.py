@@ -1,0 +1,221 @@
+"""The metered streams: nothing passes without budget, nothing queues without bound."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from tripgate.core.lease import Budget
+from tripgate.core.meter import Meter
+from tripgate.proxy import streams
+from tripgate.proxy.account import Account, Lease, Moved
+from tripgate.proxy.dial import open_stream
+from tripgate.proxy.flow import Flow
+from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
+
+
+class NoSlot:
+    def set(self, taken: int) -> None: ...
+    def release(self) -> None: ...
+
+
+@dataclass
+class Desk:
+    """Grants what the test gives it, one after the other, then nothing."""
+
+    account: Account
+    grants: list[int] = field(default_factory=list)
+    asked: int = 0
+
+    async def more(self, account: Account) -> bool:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if not self.grants:
+            account.cut()
+            return False
+        account.budget.granted += self.grants.pop(0)
+        return True
+
+    def low(self, account: Account) -> None: ...
+
+
+@dataclass
+class World:
+    """A gateway's upstream connection, and the far end of it."""
+
+    reader: MeteredReader
+    writer: MeteredWriter
+    flow: Flow
+    desk: Desk
+    far_reader: asyncio.StreamReader
+    far_writer: asyncio.StreamWriter
+    aborted: list[bool]
+
+
+@asynccontextmanager
+async def world(granted: int, *grants: int) -> AsyncIterator[World]:
+    accepted: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    server = await asyncio.start_server(
+        lambda r, w: accepted.set_result((r, w)), "127.0.0.1", 0, limit=2**20
+    )
+    sock = await connect(server.sockets[0].getsockname()[1])
+    account = Account("dev-test", lambda _: None)
+    account.lease = Lease("l:1", (), Budget(granted), NoSlot(), {None: Moved()})
+    desk, aborted = Desk(account, list(grants)), list[bool]()
+    meter = Meter(lambda: account.budget, "name.example", "127.0.0.1")
+    flow = Flow(cast(Any, desk), account, meter, lambda: aborted.append(True))
+    reader, writer = await open_stream(sock, flow.lost)
+    flow.opened(writer.transport)
+    backlog = Backlog()
+    far_reader, far_writer = await accepted
+    try:
+        yield World(
+            MeteredReader(reader, flow, backlog), MeteredWriter(writer, flow, backlog),
+            flow, desk, far_reader, far_writer, aborted,
+        )  # fmt: skip
+    finally:
+        writer.transport.abort()
+        far_writer.transport.abort()
+        server.close()
+
+
+async def connect(port: int) -> Any:
+    import socket
+
+    sock = socket.socket()
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    return sock
+
+
+async def test_a_read_gives_only_what_was_granted_and_keeps_the_rest() -> None:
+    async with world(4, 3) as w:
+        w.far_writer.write(b"0123456789")
+        assert await w.reader.read() == b"0123"
+        assert await w.reader.read() == b"456"
+        assert w.flow.meter.down == 7
+
+
+async def test_a_read_without_a_grant_ends_the_flow_on_both_sides() -> None:
+    async with world(0) as w:
+        w.far_writer.write(b"data")
+        with pytest.raises(ConnectionResetError):
+            await w.reader.read()
+        assert w.aborted == [True]
+        with pytest.raises(ConnectionResetError):
+            await w.far_reader.read(1)
+
+
+async def test_a_write_hands_over_only_what_was_granted_until_more_comes() -> None:
+    async with world(4, 6) as w:
+        w.writer.write(b"0123456789")
+        await w.writer.drain()
+        assert await w.far_reader.readexactly(10) == b"0123456789"
+        assert w.flow.meter.up == 10
+
+
+async def test_writes_keep_their_order_while_they_wait() -> None:
+    async with world(1, 1, 100) as w:
+        for letter in (b"a", b"b", b"c"):
+            w.writer.write(letter)
+        await w.writer.drain()
+        assert await w.far_reader.readexactly(3) == b"abc"
+
+
+async def test_a_write_without_a_grant_is_dropped_and_the_flow_is_cut() -> None:
+    async with world(2) as w:
+        w.writer.write(b"0123456789")
+        await w.writer.drain()
+        assert w.aborted == [True]
+        assert w.flow.meter.up == 2
+
+
+async def test_closing_waits_for_bytes_that_wait_for_a_grant() -> None:
+    async with world(1, 9) as w:
+        w.writer.write(b"0123456789")
+        w.writer.close()
+        assert await w.far_reader.readexactly(10) == b"0123456789"
+        assert await w.far_reader.read(1) == b""
+
+
+async def test_a_half_close_comes_after_the_bytes_before_it() -> None:
+    async with world(1, 9) as w:
+        w.writer.write(b"0123456789")
+        w.writer.write_eof()
+        assert await w.far_reader.readexactly(10) == b"0123456789"
+        assert await w.far_reader.read(1) == b""
+
+
+async def test_after_a_cut_nothing_more_is_taken_though_budget_came() -> None:
+    async with world(0) as w:
+        w.flow.cut()
+        w.flow.account.budget.granted = 100
+        w.writer.write(b"late")
+        with pytest.raises(ConnectionResetError):
+            await w.writer.drain()
+        assert w.flow.meter.up == 0
+
+
+async def test_what_arrived_unread_is_charged_when_the_connection_ends() -> None:
+    async with world(4) as w:
+        w.far_writer.write(b"0123456789")
+        assert await w.reader.read() == b"0123"
+        w.flow.cut()
+        while not w.flow.finished:  # noqa: ASYNC110 - a plain flag of the code under test
+            await asyncio.sleep(0.01)
+        assert w.flow.account.budget.taken == 10
+
+
+async def test_reading_stops_when_the_layers_make_no_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "BACKLOG_S", 0.05)
+    backlog = Backlog()
+    reader = asyncio.StreamReader(limit=2**20)
+    client = ClientReader(reader, backlog)
+    read = 0
+    with pytest.raises(TimeoutError):
+        while True:
+            reader.feed_data(bytes(65536))
+            read += len(await client.read(65536))
+    assert read <= streams.BACKLOG + 65536
+
+
+async def test_a_write_lets_reading_go_on() -> None:
+    backlog = Backlog()
+    backlog.read(streams.BACKLOG + 1)
+    waiting = asyncio.ensure_future(backlog.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    backlog.moved()
+    await waiting
+
+
+async def test_after_an_answer_nothing_else_is_written_and_input_is_thrown_away() -> None:
+    backlog = Backlog()
+    reader = asyncio.StreamReader()
+    client = ClientReader(reader, backlog)
+    written: list[bytes] = []
+
+    class Raw:
+        def write(self, data: bytes) -> None:
+            written.append(data)
+
+    writer = ClientWriter(cast(Any, Raw()), backlog)
+    writer.answer(b"no")
+    client.answered()
+    writer.write(b"more")
+    reader.feed_data(b"an upload that nobody wants")
+    reader.feed_eof()
+    assert await client.read() == b""
+    assert written == [b"no"]
+
+
+async def test_lingering_after_an_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LINGER_S", 0.05)
+    client = ClientReader(asyncio.StreamReader(), Backlog())
+    client.answered()
+    assert await asyncio.wait_for(client.read(), 5) == b""
