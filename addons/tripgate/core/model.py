@@ -110,7 +110,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A volume per period on a target, and what happens when it is used up."""
+    """A volume per period on a target, and what happens when it is used up.
+
+    ``action``: ``block``, ``essentials`` or ``throttle`` with ``rate`` (bits per second). ``roll``:
+    what a day leaves goes to the next days. ``free``: hours that do not count, as minutes of the
+    day in the plan's zone.
+    """
 
     target: Target
     period: Period
@@ -118,6 +123,14 @@ class Cap:
     action: str = "block"
     warn: tuple[int, ...] = (50, 80, 95)
     created_at: int = 0
+    rate: int | None = None
+    roll: bool = False
+    free: tuple[int, int] | None = None
+
+    @property
+    def soft(self) -> bool:
+        """Past the limit bytes go on moving, slower."""
+        return self.action != "block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +164,12 @@ class CapState:
 class Limit:
     """One counter that a grant goes through, with the limit if a cap or the plan sets one.
 
-    ``start`` is when the period began; ``limit`` is ``None`` where bytes are only counted.
+    ``start`` is when the period began; ``limit`` is ``None`` where bytes are only counted. A
+    ``soft`` limit never refuses: past it grants go on, and say that it is reached.
     """
 
     target: Target
     period: Period
     start: int
     limit: int | None = None
+    soft: bool = False
