@@ -47,10 +47,11 @@ class Gateway:
         self.clock = clock
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
-        self.desk = LeaseDesk(clock, self.stats)
+        catalogue = load_catalogue()
+        self.desk = LeaseDesk(clock, self.stats, catalogue)
         self.enroller = Enroller(self.desk, clock)
         self.gate = Gate(self.desk, self.enroller, Pages().page, self.own_ports)
-        self._settler = Settler(self.desk, load_catalogue())
+        self._settler = Settler(self.desk, catalogue)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,6 +174,10 @@ class Gateway:
             "flows": sum(len(account.flows) for account in self.desk.accounts.values()),
             "devices": len(self.desk.book.devices),
             "uplink": {"up": up, "down": down, "unattributed": 0},
+            "held": {
+                policy: {"attempts": held.attempts, "hosts": sorted(held.hosts)}
+                for policy, held in self.desk.judge.held.items()
+            },
             "uptime_s": int(self.clock.monotonic() - self._began),
         }
 

@@ -12,7 +12,7 @@ from typing import TypedDict
 from tripgate.cli.cells import instant
 from tripgate.cli.store import Store
 from tripgate.core.book import Book, target_label
-from tripgate.core.limits import cap_states, current
+from tripgate.core.limits import cap_states, current, tallied
 from tripgate.core.model import (
     PLAN,
     CapState,
@@ -129,6 +129,7 @@ async def snapshot(store: Store, now: int) -> Snapshot:
         *map(device_target, book.devices),
         *map(person_target, book.people),
         PLAN,
+        *tallied(book),
     ]
     tallies = await store.ledger.tallies(targets)
     began = starts(book.plan, now)
@@ -140,7 +141,7 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
     return {
         "target": target_label(read.book, state.cap.target),
         "period": str(state.cap.period),
-        "limit": state.cap.limit,
+        "limit": state.limit,
         "used": state.used,
         "reserved": state.reserved,
         "remaining": state.remaining,
@@ -161,7 +162,7 @@ def _summaries(read: Snapshot, target: Target) -> list[CapSummary]:
     return [
         {
             "period": str(state.cap.period),
-            "limit": state.cap.limit,
+            "limit": state.limit,
             "used": state.used,
             "remaining": state.remaining,
             "resets_at": instant(state.resets_at),

@@ -3,7 +3,8 @@
 Rules
 1. What is read was written by this program or is refused: unknown keys, wrong types and broken
    references are errors, never guesses.
-2. The schema's version is inside; a newer one is not read.
+2. The schema's version is inside; a newer one is not read. An older one gets what it lacks: the
+   defaults of the new fields.
 """
 
 import json
@@ -12,9 +13,21 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from tripgate.core.book import EMPTY, Book, BookError
-from tripgate.core.model import Cap, Device, DeviceState, Kind, Period, Person, Plan, Target
+from tripgate.core.model import (
+    Cap,
+    Credit,
+    Device,
+    DeviceState,
+    Kind,
+    Period,
+    Person,
+    Plan,
+    Request,
+    Target,
+)
+from tripgate.core.policy import Policy, Verb
 
-SCHEMA = 1
+SCHEMA = 2
 MOST_BYTES = 1024 * 1024
 
 
@@ -24,16 +37,15 @@ class NewerBook(BookError):
 
 def dump(book: Book) -> str:
     """The book as JSON; :func:`load` gives it back."""
-    caps = [
-        {**asdict(cap), "target": {"kind": cap.target.kind, "key": cap.target.key}}
-        for cap in book.caps.values()
-    ]
     document = {
         "schema": SCHEMA,
         "devices": [asdict(device) for device in book.devices.values()],
         "people": [asdict(person) for person in book.people.values()],
-        "caps": caps,
+        "caps": [asdict(cap) for cap in book.caps.values()],
         "plan": asdict(book.plan) if book.plan else None,
+        "policies": [asdict(policy) for policy in book.policies],
+        "credits": [asdict(credit) for credit in book.credits],
+        "requests": [asdict(request) for request in book.requests],
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -55,7 +67,11 @@ def load(text: str) -> Book:
 def _book(document: Any) -> Book:
     if document["schema"] > SCHEMA:
         raise NewerBook("the settings were written by a newer tripgate: use that version")
-    if set(document) != {"schema", "devices", "people", "caps", "plan"}:
+    if document["schema"] < SCHEMA:
+        document = _upgraded(document)
+    if set(document) != {
+        "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
+    }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
     people = [Person(**_checked(Person, one)) for one in document["people"]]
@@ -66,7 +82,16 @@ def _book(document: Any) -> Book:
         {one.name: one for one in people},
         {(one.target, one.period): one for one in caps},
         plan,
+        tuple(_policy(one) for one in document["policies"]),
+        tuple(Credit(**_targeted(Credit, one)) for one in document["credits"]),
+        tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
     )
+
+
+def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Schema 1 had no policies, credits and requests, and caps that only block."""
+    caps = [{"rate": None, "roll": False, "free": None, **cap} for cap in document["caps"]]
+    return {"policies": [], "credits": [], "requests": [], **document, "caps": caps}
 
 
 def _device(raw: Mapping[str, Any]) -> Device:
@@ -77,12 +102,34 @@ def _device(raw: Mapping[str, Any]) -> Device:
 
 
 def _cap(raw: Mapping[str, Any]) -> Cap:
-    values = _checked(Cap, raw)
-    target = values["target"]
-    values["target"] = Target(Kind(target["kind"]), target["key"])
+    values = _targeted(Cap, raw)
     values["period"] = Period(values["period"])
     values["warn"] = tuple(values["warn"])
+    values["free"] = _window(values["free"])
     return Cap(**values)
+
+
+def _policy(raw: Mapping[str, Any]) -> Policy:
+    values = _targeted(Policy, raw)
+    values["verb"] = Verb(values["verb"])
+    values["daily"] = _window(values["daily"])
+    return Policy(**values)
+
+
+def _targeted(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
+    values = _checked(kind, raw)
+    target = values["target"]
+    values["target"] = Target(Kind(target["kind"]), target["key"])
+    return values
+
+
+def _window(raw: Any) -> tuple[int, int] | None:
+    if raw is None:
+        return None
+    begin, end = raw
+    if not all(type(minute) is int and 0 <= minute < 1440 for minute in raw):
+        raise ValueError("a window is two minutes of the day")
+    return begin, end
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {

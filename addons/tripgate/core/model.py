@@ -134,6 +134,31 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class Credit:
+    """Bytes given to (or, below zero, taken from) the limits of a target.
+
+    It counts in every period of the target that ``at`` (epoch seconds) lies in; what was used
+    stays as it is.
+    """
+
+    target: Target
+    volume: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asks for more data. ``answer``: empty, ``yes`` or ``no``."""
+
+    id: str
+    target: Target
+    volume: int
+    at: int
+    text: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Counter:
     """What the ledger knows of one target in one period (bytes; ``start`` in epoch seconds)."""
 
@@ -150,14 +175,20 @@ class CapState:
     used: int
     reserved: int
     resets_at: int | None
+    credit: int = 0
     spent: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spent", self.used >= self.cap.limit)
+        object.__setattr__(self, "spent", self.used >= self.limit)
+
+    @property
+    def limit(self) -> int:
+        """What the cap and its credits allow in the present period."""
+        return max(0, self.cap.limit + self.credit)
 
     @property
     def remaining(self) -> int:
-        return max(0, self.cap.limit - self.used)
+        return max(0, self.limit - self.used)
 
 
 @dataclass(frozen=True, slots=True)

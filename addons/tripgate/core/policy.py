@@ -13,7 +13,8 @@ Rules
    uplink is unmetered. ``daily`` is minutes of the day in the plan's zone; a window that ends
    before it begins goes over midnight, and one that ends as it begins is the whole day.
 6. The cost is a few look-ups, whatever the number of rules, devices and policies: verdicts are
-   made when the book changes, not when a flow comes.
+   made when the book changes, not when a flow comes. Of two made in one second the one that
+   stands later in the book is the newer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -101,7 +102,8 @@ class Policies:
         self._zone = ZoneInfo(zone)
         self._portal = frozenset(portal)
         self._tables: dict[Target, dict[str, list[tuple[Policy, Verdict]]]] = {}
-        for policy in sorted(policies, key=lambda one: (one.created_at, one.id), reverse=True):
+        newest = sorted(reversed(tuple(policies)), key=lambda one: -one.created_at)
+        for policy in newest:
             label = (labels or {}).get(policy.target, str(policy.target))
             listed = self._tables.setdefault(policy.target, {}).setdefault(policy.what, [])
             if not listed or _conditional(listed[-1][0]):  # else the newer one always decides

@@ -20,6 +20,7 @@ from typing import Protocol
 from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.model import Limit
+from tripgate.core.throttle import Bucket
 
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
@@ -32,6 +33,7 @@ class Metered(Protocol):
 
     def wire(self) -> WireState | None: ...
     def window(self, volume: int) -> None: ...
+    def slow(self, bucket: Bucket | None) -> None: ...
     def cut(self) -> bool: ...
 
 
@@ -94,6 +96,8 @@ class Account:
         self.refusal: Refusal | None = None
         self.beyond: int | None = None
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
+        self.reached: tuple[Limit, ...] = ()
+        """Soft limits that are used up, as the last grant said."""
         self._held_at: int | None = None
         self._nothing = Budget(revoked=True)
 

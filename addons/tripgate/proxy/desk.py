@@ -12,11 +12,12 @@ Rules
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
+from tripgate.core.classify import Catalogue
 from tripgate.core.model import Device, DeviceState, Limit, Period
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
@@ -28,6 +29,7 @@ from tripgate.ledger.protocol import (
     Registry,
 )
 from tripgate.proxy.account import Account, Lease, Refusal
+from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
 
 RETRY_S = 5.0
@@ -51,10 +53,11 @@ class Stores:
 class LeaseDesk:
     """Accounts by device id, and the grants that feed them."""
 
-    def __init__(self, clock: Clock, stats: Stats) -> None:
+    def __init__(self, clock: Clock, stats: Stats, catalogue: Catalogue | None = None) -> None:
         self.stores: Stores
         self.clock = clock
         self.stats = stats
+        self.judge = Judge(catalogue or Catalogue({}), clock, stats)
         self.book: Book = EMPTY
         self.version = -1
         self.accounts: dict[str, Account] = {}
@@ -81,13 +84,15 @@ class LeaseDesk:
         self.turn(force=True)
         for account in list(self.accounts.values()):
             self._follow_book(account)
+        self.judge.learn(book)
+        self.judge.follow(self.accounts.values())
 
     def turn(self, *, force: bool = False) -> None:
         """Let the periods follow the clock, once it is trusted (or the plan was edited)."""
         if not (force or not self.starts or self.clock.trusted()):
             return
         starts = period.starts(self.book.plan, int(self.clock.wall()))
-        if starts != self.starts:
+        if starts != self.starts or limits.tallied(self.book):
             self.starts = starts
             for account in self.accounts.values():
                 self._follow_limits(account)
@@ -104,11 +109,12 @@ class LeaseDesk:
     def _follow_limits(self, account: Account) -> None:
         if account.lease and account.lease.limits != self._limits(account.device):
             account.refusal = None
+            account.reached = ()
             account.revoke()
 
     def _limits(self, device_id: str) -> tuple[Limit, ...]:
         device = self.book.devices.get(device_id) or _gone(device_id)
-        return limits.limits_for(self.book, device, self.starts)
+        return limits.limits_for(self.book, device, self.starts, int(self.clock.wall()))
 
     # -- accounts and leases ----------------------------------------------------------------
 
@@ -185,6 +191,7 @@ class LeaseDesk:
                 await self._journal(account, lease, grant)
                 if not lease.rotate:
                     account.beyond = grant.left
+                    account.reached = grant.reached
                     lease.budget.grow(grant.granted, self.clock.monotonic())
                     lease.budget.final = grant.final
                     account.refusal = None
@@ -234,7 +241,7 @@ class LeaseDesk:
         record = LeaseRecord(
             lease=lease.id,
             device=account.device,
-            limits=lease.limits,
+            limits=tuple(replace(limit, soft=False) for limit in lease.limits),
             granted=grant.granted,
             trusted=self.clock.trusted(),
         )

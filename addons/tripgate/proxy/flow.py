@@ -4,7 +4,8 @@ Rules
 1. A byte moves after ``up``/``down`` gave it away, and never otherwise.
 2. Cut means: no budget, both sockets reset. Closing politely would make a truncated download look
    complete.
-3. The last word is the kernel's: at the end the socket's ``tcp_info`` says what arrived unread
+3. A slowed flow takes from its bucket first; what the budget then does not give goes back there.
+4. The last word is the kernel's: at the end the socket's ``tcp_info`` says what arrived unread
    and what was never sent.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Callable
 
 from tripgate.core import tcpinfo
 from tripgate.core.meter import Meter, WireState
+from tripgate.core.throttle import Bucket
 from tripgate.proxy.account import Account
 from tripgate.proxy.desk import LeaseDesk
 
@@ -27,6 +29,9 @@ WINDOW_FREE = 1024 * 1024
 """A window of this size and above is left to the kernel's autotuning."""
 
 LAST_LOOKS = 8
+
+LOOK_S = 0.5
+"""A waiting flow looks this often whether it is still slowed."""
 
 FIN_RECEIVED = frozenset({tcpinfo.CLOSE_WAIT, tcpinfo.LAST_ACK, tcpinfo.CLOSING})
 
@@ -52,29 +57,38 @@ class Flow:
         self._desk = desk
         self._abort_client = abort_client
         self._is_cut = False
+        self._bucket: Bucket | None = None
 
     # -- bytes ------------------------------------------------------------------------------
 
     def try_up(self, want: int) -> int:
         """Take what may be sent now, without waiting; 0 if there is none."""
-        return 0 if self._over else self._took(self.meter.take_up(want))
+        return self._try(self.meter.take_up, want)
 
     async def up(self, want: int) -> int:
         """Take up to ``want`` bytes to send; waits for a grant; 0: cut."""
         while not (got := self.try_up(want)):
-            if not await self._more():
+            if not await self._more(want):
                 return 0
         return got
 
     async def down(self, want: int) -> int:
         """Take up to ``want`` bytes to deliver; waits for a grant; 0: cut."""
-        while not (got := self._try_down(want)):
-            if not await self._more():
+        while not (got := self._try(self.meter.take_down, want)):
+            if not await self._more(want):
                 return 0
         return got
 
-    def _try_down(self, want: int) -> int:
-        return 0 if self._over else self._took(self.meter.take_down(want))
+    def _try(self, take: Callable[[int], int], want: int) -> int:
+        if self._over:
+            return 0
+        bucket = self._bucket
+        if bucket is None:
+            return self._took(take(want))
+        portion = bucket.take(want, self._desk.clock.monotonic())
+        got = self._took(take(portion)) if portion else 0
+        bucket.put_back(portion - got)
+        return got
 
     def _took(self, got: int) -> int:
         if got:
@@ -83,8 +97,28 @@ class Flow:
             self._desk.low(self.account)
         return got
 
-    async def _more(self) -> bool:
-        return not self._over and await self._desk.more(self.account)
+    async def _more(self, want: int) -> bool:
+        """Wait for a grant, and for the bucket; False: cut."""
+        if self._over or not await self._desk.more(self.account):
+            return False
+        while self._bucket and (wait := self._bucket.delay(want, self._desk.clock.monotonic())):
+            await asyncio.sleep(min(wait, LOOK_S))
+            if self._over:
+                return False
+        return True
+
+    def see(self, data: bytes) -> None:
+        """The client's next bytes: they may name the destination, and the name decides."""
+        named = self.meter.named
+        self.meter.see(data)
+        if self.meter.named and not named:
+            self._desk.judge.apply(self.account, self)
+
+    def slow(self, bucket: Bucket | None) -> None:
+        """Take from this bucket too, or from none; the window follows."""
+        if bucket is not self._bucket:
+            self._bucket = bucket
+            self.window(int(bucket.rate / 8 * LOOK_S) if bucket else WINDOW_FREE - 1)
 
     @property
     def _over(self) -> bool:
@@ -98,6 +132,7 @@ class Flow:
         self.transport = transport
         self.account.flows.add(self)
         self.account.hold_windows()
+        self._desk.judge.apply(self.account, self)
 
     def lost(self) -> None:
         """The upstream socket is about to be closed: count the rest."""

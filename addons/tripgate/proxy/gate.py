@@ -33,7 +33,10 @@ log = logging.getLogger("tripgate.gate")
 
 
 class Turned(Exception):
-    """A refusal: ``kind`` is ``pending``, ``blocked``, ``cap``, ``ledger`` or ``destination``."""
+    """A refusal.
+
+    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger`` or ``destination``.
+    """
 
     def __init__(self, kind: str, text: str, refusal: Refusal | None = None) -> None:
         super().__init__(text)
@@ -137,8 +140,8 @@ class Gate:
 
     # -- destinations -----------------------------------------------------------------------
 
-    async def admit(self, who: Client) -> str:
-        """The id of the device that pays. Raises :class:`Turned`."""
+    async def admit(self, who: Client, host: str | None = None) -> str:
+        """The id of the device that pays; ``host``: the clean name. Raises :class:`Turned`."""
         try:
             device = self.device(who) or await self._devices.enrol(who)
         except (LedgerDown, book.BookError) as error:
@@ -152,6 +155,10 @@ class Gate:
             refusal = account.refusal
             kind = refusal.kind if refusal else "ledger"
             raise Turned(kind, "no data left" if kind == "cap" else "no ledger", refusal)
+        verdict = self.desk.judge.verdict(account, host)
+        if not verdict.passes:
+            self.desk.judge.held_back(verdict, host)
+            raise Turned("policy" if verdict.policy else "cap", verdict.reason)
         return device.id
 
     async def connect(self, who: Client, host: str, port: int) -> socket.socket:

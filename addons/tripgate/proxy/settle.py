@@ -46,6 +46,7 @@ class Settler:
             await asyncio.sleep(EVERY_S)
             self._desk.turn()
             self.measure()
+            self._desk.judge.follow(self._desk.accounts.values())
             await self.settle()
             now = self._desk.clock.monotonic()
             self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
