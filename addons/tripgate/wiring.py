@@ -6,15 +6,13 @@ loops running, gate open. Stop is the same backwards: the gate shuts first, leas
 
 import asyncio
 import contextlib
-import importlib.resources
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tripgate import __version__
+from tripgate import __version__, catalogue
 from tripgate.clock import Clock
-from tripgate.core.classify import Catalogue
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress, boot_id
@@ -47,11 +45,11 @@ class Gateway:
         self.clock = clock
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
-        catalogue = load_catalogue()
-        self.desk = LeaseDesk(clock, self.stats, catalogue)
+        services = catalogue.load(settings.state)
+        self.desk = LeaseDesk(clock, self.stats, services)
         self.enroller = Enroller(self.desk, clock)
         self.gate = Gate(self.desk, self.enroller, Pages().page, self.own_ports)
-        self._settler = Settler(self.desk, catalogue)
+        self._settler = Settler(self.desk, services)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -180,9 +178,3 @@ class Gateway:
             },
             "uptime_s": int(self.clock.monotonic() - self._began),
         }
-
-
-def load_catalogue() -> Catalogue:
-    """The catalogue that the package brings."""
-    data = importlib.resources.files("tripgate") / "data" / "services.toml"
-    return Catalogue.parse(data.read_text(encoding="utf-8"))

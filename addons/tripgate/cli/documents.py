@@ -15,6 +15,7 @@ from tripgate.core.book import Book, target_label
 from tripgate.core.limits import cap_states, current, tallied
 from tripgate.core.model import (
     PLAN,
+    Cap,
     CapState,
     Device,
     Period,
@@ -24,6 +25,7 @@ from tripgate.core.model import (
     person_target,
 )
 from tripgate.core.period import starts
+from tripgate.core.units import format_rate
 from tripgate.ledger.protocol import AuditEntry, Tallies
 
 
@@ -145,11 +147,16 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
         "used": state.used,
         "reserved": state.reserved,
         "remaining": state.remaining,
-        "action": state.cap.action,
+        "action": _action(state.cap),
         "warn": list(state.cap.warn),
         "resets_at": instant(state.resets_at),
         "reached": state.spent,
     }
+
+
+def _action(cap: Cap) -> str:
+    """As ``--at-cap`` takes it."""
+    return f"{cap.action}:{format_rate(cap.rate)}" if cap.rate is not None else cap.action
 
 
 def cap_documents(read: Snapshot, target: Target | None = None) -> list[CapDocument]:

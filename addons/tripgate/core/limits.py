@@ -10,7 +10,6 @@ Rules
 """
 
 from collections.abc import Collection, Mapping
-
 from zoneinfo import ZoneInfo
 
 from tripgate.core import period as periods

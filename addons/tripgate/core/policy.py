@@ -102,8 +102,7 @@ class Policies:
         self._zone = ZoneInfo(zone)
         self._portal = frozenset(portal)
         self._tables: dict[Target, dict[str, list[tuple[Policy, Verdict]]]] = {}
-        newest = sorted(reversed(tuple(policies)), key=lambda one: -one.created_at)
-        for policy in newest:
+        for policy in reversed(sorted(policies, key=lambda one: one.created_at)):  # noqa: C413
             label = (labels or {}).get(policy.target, str(policy.target))
             listed = self._tables.setdefault(policy.target, {}).setdefault(policy.what, [])
             if not listed or _conditional(listed[-1][0]):  # else the newer one always decides

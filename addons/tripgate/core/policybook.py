@@ -24,7 +24,7 @@ def set_policy(book: Book, policy: Policy) -> Book:
     now = policy.created_at
     kept = [one for one in book.policies if not over(one, now) and not _same(one, policy)]
     if len(kept) >= MOST_POLICIES:
-        raise BookError(f"there are {MOST_POLICIES} policies: clear some with tripgate policy clear")
+        raise BookError(f"there are {MOST_POLICIES} policies: `tripgate policy clear` makes room")
     taken = {one.id for one in kept}
     number = next(n for n in range(1, MOST_POLICIES + 2) if f"p{n}" not in taken)
     return replace(book, policies=(*kept, replace(policy, id=f"p{number}")))

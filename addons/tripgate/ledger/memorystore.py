@@ -120,7 +120,9 @@ class MemoryStore:
             return self._granted(lease, tightest, reached)
         if tightest and self._left(tightest) <= 0:
             used = self.counts[tightest.target, tightest.period].used
-            return Grant(lease.granted, left=0, binding=tightest, binding_used=used, reached=reached)
+            return Grant(
+                lease.granted, left=0, binding=tightest, binding_used=used, reached=reached
+            )
         offering = [limit for limit in limited if limit not in reached]
         self._raise(lease, request, offering)
         if lease.granted:

@@ -101,11 +101,14 @@ class Flow:
         """Wait for a grant, and for the bucket; False: cut."""
         if self._over or not await self._desk.more(self.account):
             return False
-        while self._bucket and (wait := self._bucket.delay(want, self._desk.clock.monotonic())):
+        wait = self._wait(want)
+        if wait:
             await asyncio.sleep(min(wait, LOOK_S))
-            if self._over:
-                return False
         return True
+
+    def _wait(self, want: int) -> float:
+        """Seconds until the bucket has something."""
+        return self._bucket.delay(want, self._desk.clock.monotonic()) if self._bucket else 0.0
 
     def see(self, data: bytes) -> None:
         """The client's next bytes: they may name the destination, and the name decides."""
