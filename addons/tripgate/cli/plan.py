@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from tripgate.cli import forecast
 from tripgate.cli.cells import bar, instant, moment, volume
 from tripgate.cli.command import Change, edit, now, show
 from tripgate.cli.documents import PlanDocument, plan_document
@@ -153,6 +154,9 @@ def set_(
 def show_(state: State = None, as_json: Json = False) -> None:
     """The plan, what is used of it and what is left."""
     show(state, plan_document, _draw, as_json=as_json)
+
+
+app.command("forecast", epilog=example("tripgate plan forecast"))(forecast.show)
 
 
 def _detail(plan: Plan) -> str:
