@@ -25,7 +25,7 @@ COMMANDS = (
     "device forget", "device merge", "person add", "person list", "person remove",
     "plan set", "plan show", "cap set", "cap list", "cap clear",
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
-    "policy preset", "plan forecast", "give", "lend", "request list", "request answer",
+    "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
 )  # fmt: skip
 
 

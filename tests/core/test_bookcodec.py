@@ -18,6 +18,7 @@ FULL = replace(
     policies=(Policy("p1", Verb.PAUSE, "video", PHONE, None, 5, True, (1, 2), "travel", 3),),
     credits=(Credit(PLAN, -5, 1),),
     requests=(Request("r1", PHONE, 5, 1, "please", "no"),),
+    queue=(Plan(volume=2, start="next"),),
 )
 
 
@@ -28,7 +29,7 @@ def test_everything_comes_back() -> None:
 def test_a_book_of_schema_1_is_read_with_the_defaults() -> None:
     document = json.loads(bookcodec.dump(FULL))
     old: dict[str, Any] = {**document, "schema": 1}
-    for key in ("policies", "credits", "requests"):
+    for key in ("policies", "credits", "requests", "queue"):
         del old[key]
     old["caps"] = [
         {key: cap[key] for key in ("target", "period", "limit", "action", "warn", "created_at")}

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tripgate.core import allowance
 from tripgate.core.book import EMPTY, Book, add_device, add_person, approve_device, set_cap
-from tripgate.core.limits import cap_of, cap_states, counted, limits_for, shares
+from tripgate.core.limits import cap_of, cap_states, counted, limits_for, rolled, shares
 from tripgate.core.model import (
     PLAN,
     Cap,
@@ -68,7 +70,9 @@ def test_a_credit_raises_the_period_it_was_given_in_and_no_other() -> None:
     book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10))
     book = allowance.give(book, PHONE, 5, NOON)
     assert limits(book) == {(PHONE, Period.DAY, 15, False)}
-    assert limits(allowance.give(BOOK_CAPPED, PHONE, 5, DAY - 1)) == {(PHONE, Period.DAY, 10, False)}
+    assert limits(allowance.give(BOOK_CAPPED, PHONE, 5, DAY - 1)) == {
+        (PHONE, Period.DAY, 10, False)
+    }
 
 
 BOOK_CAPPED = set_cap(BOOK, Cap(PHONE, Period.DAY, 10))
@@ -115,3 +119,36 @@ def test_a_limit_leads_back_to_its_cap() -> None:
 def test_counters_of_counted_hours_are_shared_like_the_others() -> None:
     made = shares(BOOK, BOOK.devices[PHONE.key], [PHONE.key])
     assert made[counted(PLAN)] == made[PLAN] == 1
+
+
+def test_what_a_rolling_day_leaves_is_there_the_next_day() -> None:
+    made = NOON
+    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, created_at=made, roll=True))
+    found = []
+    for day in range(4):
+        starts = {**STARTS, Period.DAY: DAY + day * 86_400}
+        limits = limits_for(book, book.devices[PHONE.key], starts, made)
+        found += [one.limit for one in limits if one.target == rolled(PHONE)]
+    assert found == [10, 20, 30, 40]
+
+
+@pytest.mark.parametrize("hour", [0, 1, 12, 23])
+def test_days_that_roll_are_counted_right_over_a_change_of_the_clocks(hour: int) -> None:
+    made = DAY + hour * 3600
+    cap = Cap(PHONE, Period.DAY, 10, created_at=made, roll=True)
+    book = set_cap(BOOK, cap)
+    for skew in (-3600, 0, 3600):
+        starts = {**STARTS, Period.DAY: DAY + 5 * 86_400 + skew}
+        limits = limits_for(book, book.devices[PHONE.key], starts, made)
+        assert [one.limit for one in limits if one.target == rolled(PHONE)] == [60]
+
+
+def test_a_rolling_cap_shows_the_day_with_what_the_days_before_left() -> None:
+    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, created_at=NOON, roll=True))
+    today = {**STARTS, Period.DAY: DAY + 86_400}
+    counters = {
+        (PHONE, Period.DAY): Counter(DAY + 86_400, 3),
+        (rolled(PHONE), Period.ONCE): Counter(NOON, 7),  # 4 yesterday, 3 today
+    }
+    (state,) = cap_states(book, counters, today, trusted=True)
+    assert (state.limit, state.used, state.remaining) == (16, 3, 13)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -39,7 +40,7 @@ def test_in_a_leap_year_every_date_begins_once_and_after_the_one_before_in_every
     for zone in ZONES:
         here, day = ZoneInfo(zone), date(2024, 1, 1)
         begun = [midnight(day + timedelta(days=after), here) for after in range(367)]
-        lengths = {later - earlier for earlier, later in zip(begun, begun[1:], strict=False)}
+        lengths = {later - earlier for earlier, later in pairwise(begun)}
         assert all(20 * 3600 <= length <= 28 * 3600 for length in lengths), zone
         assert begun[-1] - begun[0] == pytest.approx(366 * DAY_S, abs=4 * 3600)
 
@@ -86,5 +87,7 @@ def test_a_trip_across_zones_moves_the_midnight_and_loses_no_instant() -> None:
     home = Plan(tz="Europe/Lisbon")
     now = midnight(date(2024, 5, 1), ZoneInfo("America/Mexico_City")) + 3600
     there = replace(home, tz="America/Mexico_City")
-    assert local(starts(there, now)[Period.DAY], there.tz).isoformat() == "2024-05-01T00:00:00-06:00"
+    assert (
+        local(starts(there, now)[Period.DAY], there.tz).isoformat() == "2024-05-01T00:00:00-06:00"
+    )
     assert starts(home, now)[Period.DAY] <= now

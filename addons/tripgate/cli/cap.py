@@ -76,6 +76,9 @@ def set_(
             help="Hours that do not count, in the plan's zone; counting begins with this option.",
         ),
     ] = None,
+    roll: Annotated[
+        bool, typer.Option("--roll", metavar="", help="What a day leaves goes to the next days.")
+    ] = False,
     state: State = None,
     as_json: Json = False,
 ) -> None:
@@ -88,13 +91,15 @@ def set_(
         action, rate = parse_action(at_cap)
     with usage("--except"):
         free = parse_window(except_) if except_ is not None else None
+    if roll and (period is not Period.DAY or free):
+        raise typer.BadParameter("only VOLUME/day without --except rolls", param_hint="--roll")
     at = now()
 
     def apply(book: Book) -> tuple[Book, str]:
         aim = parse_target(book, target)
         before = book.caps.get((aim, period))
-        begun = before.created_at if before else at
-        cap = Cap(aim, period, limit, action, levels, begun, rate, free=free)
+        begun = before.created_at if before and before.roll == roll else at
+        cap = Cap(aim, period, limit, action, levels, begun, rate, roll, free)
         return set_cap(book, cap), f"{target_label(book, aim)} {amount}"
 
     edit(

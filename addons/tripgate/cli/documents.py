@@ -217,10 +217,17 @@ def person_documents(read: Snapshot) -> list[PersonDocument]:
     return [person_document(read, name) for name in sorted(read.book.people)]
 
 
+def plan_documents(read: Snapshot) -> list[PlanDocument]:
+    """The plan in force, and those to come: nothing of them is used."""
+    return [plan_document(read), *(_plan_document(read, plan, 0) for plan in read.book.queue)]
+
+
 def plan_document(read: Snapshot) -> PlanDocument:
     """The plan, or what stands in for it while none is set: unlimited, UTC."""
-    plan = read.book.plan or Plan()
-    used = read.used(PLAN, Period.TRIP)
+    return _plan_document(read, read.book.plan or Plan(), read.used(PLAN, Period.TRIP))
+
+
+def _plan_document(read: Snapshot, plan: Plan, used: int) -> PlanDocument:
     remaining = None if plan.volume is None else max(0, plan.volume - used)
     return {
         "volume": plan.volume,

@@ -54,6 +54,8 @@ class Book:
     policies: tuple[Policy, ...] = ()
     credits: tuple[Credit, ...] = ()
     requests: tuple[Request, ...] = ()
+    queue: tuple[Plan, ...] = ()
+    """Plans to come, in their order (:mod:`tripgate.core.planbook`)."""
 
     @cached_property
     def by_identity(self) -> Mapping[str, Device]:

@@ -46,6 +46,7 @@ def dump(book: Book) -> str:
         "policies": [asdict(policy) for policy in book.policies],
         "credits": [asdict(credit) for credit in book.credits],
         "requests": [asdict(request) for request in book.requests],
+        "queue": [asdict(plan) for plan in book.queue],
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -71,6 +72,7 @@ def _book(document: Any) -> Book:
         document = _upgraded(document)
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
+        "queue",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -85,13 +87,15 @@ def _book(document: Any) -> Book:
         tuple(_policy(one) for one in document["policies"]),
         tuple(Credit(**_targeted(Credit, one)) for one in document["credits"]),
         tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
+        tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
     )
 
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Schema 1 had no policies, credits and requests, and caps that only block."""
+    """Schema 1 had no policies, credits, requests and next plans, and caps that only block."""
     caps = [{"rate": None, "roll": False, "free": None, **cap} for cap in document["caps"]]
-    return {"policies": [], "credits": [], "requests": [], **document, "caps": caps}
+    empty: dict[str, Any] = {"policies": [], "credits": [], "requests": [], "queue": []}
+    return {**empty, **document, "caps": caps}
 
 
 def _device(raw: Mapping[str, Any]) -> Device:

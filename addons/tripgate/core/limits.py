@@ -7,6 +7,8 @@ Rules
 3. Credits of a target raise (or lower) all its limits in the period that they were given in.
 4. A cap with hours that do not count has a counter of its own (:func:`counted`), which stands
    still in these hours: the target's usual counter goes on.
+5. A cap of days that roll is one limit on all that was used since the cap was made
+   (:func:`rolled`): a day's volume for each day that has begun. What a day leaves, the next has.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,7 +31,7 @@ from tripgate.core.model import (
 )
 from tripgate.core.policy import in_window
 
-_COUNTED = "~counted"
+_COUNTED, _ROLLED = "~counted", "~rolled"
 _STANDING = (Period.DAY, Period.WEEK, Period.MONTH, Period.TRIP)
 
 
@@ -61,7 +63,12 @@ def _limits(book: Book, target: Target, period: Period, start: int, now: int) ->
         made.append(Limit(target, period, start, volume))
     if cap := book.caps.get((target, period)):
         limit = max(0, cap.limit + credit(book, target, start))
-        if cap.free is None:
+        if cap.roll:
+            volume = max(
+                0, cap.limit * _days(book, cap, start) + credit(book, target, cap.created_at)
+            )
+            made.append(Limit(rolled(target), Period.ONCE, cap.created_at, volume, cap.soft))
+        elif cap.free is None:
             made.append(Limit(target, period, start, limit, cap.soft))
         elif not in_window(cap.free, now, ZoneInfo(_zone(book))):
             made.append(Limit(counted(target), period, start, limit, cap.soft))
@@ -80,15 +87,32 @@ def counted(target: Target) -> Target:
     return Target(target.kind, f"{target.key}{_COUNTED}")
 
 
+def rolled(target: Target) -> Target:
+    """Whose counter holds all that was used since a rolling cap was made."""
+    return Target(target.kind, f"{target.key}{_ROLLED}")
+
+
+def _days(book: Book, cap: Cap, start: int) -> int:
+    """How many days of a rolling cap have begun, of which the present one began at ``start``.
+
+    Days are 23 to 25 hours long where clocks change: rounded, an hour more or less is no day.
+    """
+    first = periods.starts(book.plan, cap.created_at)[Period.DAY]
+    return max(1, round((start - first) / periods.DAY_S) + 1)
+
+
 def cap_of(book: Book, limit: Limit) -> Cap | None:
     """The cap that made a limit; ``None``: the plan's own volume."""
-    target = Target(limit.target.kind, limit.target.key.removesuffix(_COUNTED))
-    return book.caps.get((target, limit.period))
+    key = limit.target.key
+    period = Period.DAY if key.endswith(_ROLLED) else limit.period
+    target = Target(limit.target.kind, key.removesuffix(_COUNTED).removesuffix(_ROLLED))
+    return book.caps.get((target, period))
 
 
 def tallied(book: Book) -> list[Target]:
-    """The targets with a counter for the hours that count."""
-    return [counted(target) for (target, _), cap in book.caps.items() if cap.free is not None]
+    """The targets of caps with a counter of their own."""
+    free = [counted(target) for (target, _), cap in book.caps.items() if cap.free is not None]
+    return free + [rolled(target) for (target, _), cap in book.caps.items() if cap.roll]
 
 
 def _zone(book: Book) -> str:
@@ -103,7 +127,8 @@ def shares(book: Book, device: Device, active: Collection[str]) -> Mapping[Targe
         for target in targets_of(other):
             if target in counts:
                 counts[target] += 1
-    return {**counts, **{counted(target): number for target, number in counts.items()}}
+    own = {made(target): n for target, n in counts.items() for made in (counted, rolled)}
+    return {**counts, **own}
 
 
 def cap_states(
@@ -120,6 +145,10 @@ def cap_states(
         counter = current(counters.get((whose, period)), start, trusted=trusted)
         resets_at = periods.ends(period, book.plan, starts[Period.DAY])
         given = credit(book, target, start)
+        if cap.roll:
+            whole = counters.get((rolled(target), Period.ONCE), Counter(start, 0))
+            allowed = cap.limit * _days(book, cap, start) + credit(book, target, cap.created_at)
+            given = allowed - whole.used + counter.used - cap.limit
         states.append(CapState(cap, counter.used, counter.reserved, resets_at, given))
     return states
 

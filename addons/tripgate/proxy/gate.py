@@ -24,6 +24,7 @@ from tripgate.ledger.protocol import LedgerDown
 from tripgate.proxy import dial
 from tripgate.proxy.account import Refusal
 from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.plans import PlanKeeper
 from tripgate.proxy.stats import Stats
 
 PER_DEVICE = 1_024
@@ -93,6 +94,7 @@ class Gate:
     ) -> None:
         self.desk = desk
         self.ready = False
+        self.plans = PlanKeeper(desk)
         self._devices = devices
         self._page = page
         self._own_ports = forbidden_ports
@@ -159,6 +161,10 @@ class Gate:
         if not verdict.passes:
             self.desk.judge.held_back(verdict, host)
             raise Turned("policy" if verdict.policy else "cap", verdict.reason)
+        try:
+            await self.plans.first_use()
+        except LedgerDown as error:
+            raise Turned("ledger", str(error)) from error
         return device.id
 
     async def connect(self, who: Client, host: str, port: int) -> socket.socket:

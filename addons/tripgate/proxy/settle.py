@@ -17,6 +17,7 @@ from tripgate.ledger.protocol import LedgerDown, Settlement
 from tripgate.ledger.recovery import replay
 from tripgate.proxy.account import Account, Lease, Moved
 from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.plans import PlanKeeper
 
 EVERY_S = 0.7
 
@@ -35,6 +36,7 @@ class Settler:
 
     def __init__(self, desk: LeaseDesk, catalogue: Catalogue) -> None:
         self._desk = desk
+        self._plans = PlanKeeper(desk)
         self._catalogue = catalogue
         self._pending: Batch | None = None
         self._lock = asyncio.Lock()
@@ -47,9 +49,16 @@ class Settler:
             self._desk.turn()
             self.measure()
             self._desk.judge.follow(self._desk.accounts.values())
+            await self._turn_plan()
             await self.settle()
             now = self._desk.clock.monotonic()
             self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
+
+    async def _turn_plan(self) -> None:
+        try:
+            await self._plans.turn()
+        except LedgerDown as error:
+            self._desk.failed(error)
 
     def measure(self) -> None:
         now = self._desk.clock.monotonic()
