@@ -9,7 +9,7 @@ import pytest
 from tests.core.test_limits import BOOK, PHONE
 from tripgate.core import bookcodec
 from tripgate.core.book import BookError, set_cap
-from tripgate.core.model import PLAN, Cap, Credit, Period, Plan, Request
+from tripgate.core.model import PLAN, Cap, Credit, Period, Plan, Request, Warned
 from tripgate.core.policy import Policy, Verb
 
 FULL = replace(
@@ -18,6 +18,7 @@ FULL = replace(
     policies=(Policy("p1", Verb.PAUSE, "video", PHONE, None, 5, True, (1, 2), "travel", 3),),
     credits=(Credit(PLAN, -5, 1),),
     requests=(Request("r1", PHONE, 5, 1, "please", "no"),),
+    warned=(Warned(PHONE, Period.DAY, 5, 80),),
     queue=(Plan(volume=2, start="next"),),
 )
 
@@ -29,7 +30,7 @@ def test_everything_comes_back() -> None:
 def test_a_book_of_schema_1_is_read_with_the_defaults() -> None:
     document = json.loads(bookcodec.dump(FULL))
     old: dict[str, Any] = {**document, "schema": 1}
-    for key in ("policies", "credits", "requests", "queue"):
+    for key in ("policies", "credits", "requests", "queue", "warned"):
         del old[key]
     old["caps"] = [
         {key: cap[key] for key in ("target", "period", "limit", "action", "warn", "created_at")}

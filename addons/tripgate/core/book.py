@@ -26,6 +26,7 @@ from tripgate.core.model import (
     Plan,
     Request,
     Target,
+    Warned,
     device_target,
     person_target,
 )
@@ -54,6 +55,7 @@ class Book:
     policies: tuple[Policy, ...] = ()
     credits: tuple[Credit, ...] = ()
     requests: tuple[Request, ...] = ()
+    warned: tuple[Warned, ...] = ()
     queue: tuple[Plan, ...] = ()
     """Plans to come, in their order (:mod:`tripgate.core.planbook`)."""
 

@@ -24,6 +24,7 @@ from tripgate.core.model import (
     Plan,
     Request,
     Target,
+    Warned,
 )
 from tripgate.core.policy import Policy, Verb
 
@@ -46,6 +47,7 @@ def dump(book: Book) -> str:
         "policies": [asdict(policy) for policy in book.policies],
         "credits": [asdict(credit) for credit in book.credits],
         "requests": [asdict(request) for request in book.requests],
+        "warned": [asdict(one) for one in book.warned],
         "queue": [asdict(plan) for plan in book.queue],
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
@@ -72,7 +74,7 @@ def _book(document: Any) -> Book:
         document = _upgraded(document)
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue",
+        "queue", "warned",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -87,6 +89,7 @@ def _book(document: Any) -> Book:
         tuple(_policy(one) for one in document["policies"]),
         tuple(Credit(**_targeted(Credit, one)) for one in document["credits"]),
         tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
+        tuple(_warned(one) for one in document["warned"]),
         tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
     )
 
@@ -94,7 +97,13 @@ def _book(document: Any) -> Book:
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Schema 1 had no policies, credits, requests and next plans, and caps that only block."""
     caps = [{"rate": None, "roll": False, "free": None, **cap} for cap in document["caps"]]
-    empty: dict[str, Any] = {"policies": [], "credits": [], "requests": [], "queue": []}
+    empty: dict[str, Any] = {
+        "policies": [],
+        "credits": [],
+        "requests": [],
+        "warned": [],
+        "queue": [],
+    }
     return {**empty, **document, "caps": caps}
 
 
@@ -118,6 +127,12 @@ def _policy(raw: Mapping[str, Any]) -> Policy:
     values["verb"] = Verb(values["verb"])
     values["daily"] = _window(values["daily"])
     return Policy(**values)
+
+
+def _warned(raw: Mapping[str, Any]) -> Warned:
+    values = _targeted(Warned, raw)
+    values["period"] = Period(values["period"])
+    return Warned(**values)
 
 
 def _targeted(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -147,6 +147,16 @@ class Credit:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """The highest warn level (percent) of a cap that was told in the period from ``start``."""
+
+    target: Target
+    period: Period
+    start: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Somebody asks for more data. ``answer``: empty, ``yes`` or ``no``."""
 

@@ -18,6 +18,7 @@ from tripgate.ledger.recovery import replay
 from tripgate.proxy.account import Account, Lease, Moved
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.plans import PlanKeeper
+from tripgate.proxy.warn import Warner
 
 EVERY_S = 0.7
 
@@ -37,6 +38,7 @@ class Settler:
     def __init__(self, desk: LeaseDesk, catalogue: Catalogue) -> None:
         self._desk = desk
         self._plans = PlanKeeper(desk)
+        self._warner = Warner(desk)
         self._catalogue = catalogue
         self._pending: Batch | None = None
         self._lock = asyncio.Lock()
@@ -49,14 +51,16 @@ class Settler:
             self._desk.turn()
             self.measure()
             self._desk.judge.follow(self._desk.accounts.values())
-            await self._turn_plan()
+            await self._turn()
             await self.settle()
             now = self._desk.clock.monotonic()
             self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
 
-    async def _turn_plan(self) -> None:
+    async def _turn(self) -> None:
+        """Plans that begin and end, warnings that are due."""
         try:
             await self._plans.turn()
+            await self._warner.turn()
         except LedgerDown as error:
             self._desk.failed(error)
 
