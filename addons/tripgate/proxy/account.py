@@ -106,6 +106,10 @@ class Account:
         self.lease = Lease(lease_id, limits, Budget(), slot, defaultdict(Moved))
         return self.lease
 
+    def idle(self, now: float) -> bool:
+        """The lease lies unused: it may go back."""
+        return self.lease is not None and self.lease.budget.idle(now)
+
     def revoke(self) -> None:
         """Stop taking from the present lease; the next grant opens another."""
         if self.lease:
@@ -116,6 +120,10 @@ class Account:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
         if self.lease:
             self.lease.slot.set(self.lease.budget.taken)
+        self.hold()
+
+    def hold(self) -> None:
+        """Keep the receive windows within what is left (rule 4)."""
         if self.beyond is not None:
             self._hold(self.beyond + self.budget.left)
 

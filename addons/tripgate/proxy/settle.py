@@ -8,7 +8,8 @@ Rules
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tripgate.core import usage
@@ -19,6 +20,8 @@ from tripgate.proxy.account import Account, Lease, Moved
 from tripgate.proxy.desk import LeaseDesk
 
 EVERY_S = 0.7
+
+log = logging.getLogger("tripgate.settle")
 
 
 @dataclass(slots=True)
@@ -33,11 +36,16 @@ class Batch:
 class Settler:
     """Collects from the desk's accounts and settles."""
 
-    def __init__(self, desk: LeaseDesk, catalogue: Catalogue) -> None:
+    def __init__(
+        self, desk: LeaseDesk, catalogue: Catalogue, read: Callable[[], None] | None = None
+    ) -> None:
+        """``read`` brings the kernel's counts to the accounts, where it counts."""
         self._desk = desk
+        self._read = read
         self._catalogue = catalogue
         self._pending: Batch | None = None
         self._lock = asyncio.Lock()
+        self._readable = True
         desk.settle_now = self.settle
 
     async def run(self) -> None:
@@ -45,19 +53,29 @@ class Settler:
         while True:
             await asyncio.sleep(EVERY_S)
             self._desk.turn()
+            self.read()
             self.measure()
             await self.settle()
             now = self._desk.clock.monotonic()
             self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
 
+    def read(self) -> None:
+        """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""
+        try:
+            if self._read:
+                self._read()
+        except OSError as error:
+            if self._readable:
+                log.error("the kernel's counters cannot be read: %s", error)
+            self._readable = False
+        else:
+            self._readable = True
+
     def measure(self) -> None:
         now = self._desk.clock.monotonic()
         for account in self._desk.accounts.values():
-            lease = account.lease
-            if lease is None:
-                continue
-            lease.budget.measure(now)
-            if lease.budget.idle(now):
+            account.budget.measure(now)
+            if account.idle(now):
                 account.revoke()
 
     async def settle(self) -> None:
@@ -86,6 +104,7 @@ class Settler:
 
     async def close(self) -> bool:
         """Close every lease; True when the ledger has all of it."""
+        self.read()
         for account in self._desk.accounts.values():
             account.rotate()
         await self.settle()
