@@ -106,6 +106,9 @@ class Account:
         self.lease = Lease(lease_id, limits, Budget(), slot, defaultdict(Moved))
         return self.lease
 
+    def grown(self) -> None:
+        """A grant has raised the budget."""
+
     def idle(self, now: float) -> bool:
         """The lease lies unused: it may go back."""
         return self.lease is not None and self.lease.budget.idle(now)

@@ -194,6 +194,7 @@ class LeaseDesk:
                     lease.budget.grow(grant.granted, self.clock.monotonic())
                     lease.budget.final = grant.final
                     account.refusal = None
+                    account.grown()
                     return
             elif not lease.rotate:
                 lease.budget.final = True

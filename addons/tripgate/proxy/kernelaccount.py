@@ -34,17 +34,31 @@ class Counted:
 
 
 class KernelAccount(Account):
-    """See the rules above. ``present``: the device is on the LAN now."""
+    """See the rules above. ``present``: the device is on the LAN now.
+
+    ``refill`` shares the budgets out to the kernel.
+    """
 
     def __init__(self, device: str, opener: Callable[[Account], None]) -> None:
         super().__init__(device, opener)
         self._attribution = Attribution()
         self.present = False
+        self.refill: Callable[[], None] | None = None
         self._forward_rate = 0.0
 
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
         return not self.present and super().idle(now)
+
+    @property
+    def needs_lease(self) -> bool:
+        """There is none, or it is to be followed by another."""
+        return self.lease is None or self.lease.rotate
+
+    def grown(self) -> None:
+        """The kernel gets its part at once: forwarded packets are being dropped."""
+        if self.refill and not self.budget.held:
+            self.refill()
 
     def moved(self) -> None:
         self.hold()

@@ -10,6 +10,7 @@ Rules
 5. After each reading the kernel gets its part of every open device's budget.
 """
 
+import logging
 from collections.abc import Container, Mapping
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from tripgate.proxy.kernelaccount import Counted, KernelAccount
 
 GATEWAY = "(gateway)"
 UNATTRIBUTED = "(unattributed)"
+
+log = logging.getLogger("tripgate.kernelmeter")
 
 
 class Counters(Protocol):
@@ -105,15 +108,20 @@ class KernelMeter:
 
     def refill(self) -> None:
         """Give the kernel its part of every budget; nothing to devices that are not open."""
-        volumes: dict[int, int] = {}
-        for device in self._desk.book.devices.values():
-            account = self._desk.account(device.id)
-            assert isinstance(account, KernelAccount)
-            account.present = device.id in self.present
-            if _open(device) and account.present and account.lease is None:
-                self._desk.low(account)
-            volumes[device.slot] = account.hold_for_kernel(_open(device))
-        self._counters.allow(volumes)
+        parts = {one.slot: self._part(one) for one in self._desk.book.devices.values()}
+        try:
+            self._counters.allow(parts)
+        except OSError as error:  # the old quotas stand: they only ever run out
+            log.warning("the kernel's quotas cannot be set: %s", error)
+
+    def _part(self, device: Device) -> int:
+        account = self._desk.account(device.id)
+        assert isinstance(account, KernelAccount)
+        account.present = device.id in self.present
+        account.refill = self.refill
+        if _open(device) and account.present and account.needs_lease:
+            self._desk.low(account)
+        return account.hold_for_kernel(_open(device))
 
 
 def _open(device: Device) -> bool:
