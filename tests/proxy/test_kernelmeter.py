@@ -11,10 +11,10 @@ from tripgate.core import book, marks
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.gap import LOOKS
 from tripgate.core.lease import IDLE_S, SLICE_MIN
-from tripgate.core.model import PLAN, Period
+from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Period
 from tripgate.kernel.posted import PostedPage
 from tripgate.proxy.kernelaccount import FORWARD_MIN, KernelAccount
-from tripgate.proxy.kernelmeter import GATEWAY, UNATTRIBUTED, KernelMeter
+from tripgate.proxy.kernelmeter import KernelMeter
 
 MB = 1_000_000
 

@@ -20,14 +20,13 @@ from tripgate.cli.store import Store
 from tripgate.cli.when import FORMS, parse_instant
 from tripgate.core import usage
 from tripgate.core.book import Book, parse_target
-from tripgate.core.model import Device, DeviceState, Kind, Period, Plan
+from tripgate.core.model import NOBODYS, Device, DeviceState, Kind, Period, Plan
 from tripgate.core.period import ends, starts
 from tripgate.core.units import DURATION_FORMS, parse_duration
 
 DIMENSIONS = ("device", "person", "category", "service", "host")
 WHOLE = {"device", "person"}
 KIND = "upstream-bytes"
-NOBODYS = ("(gateway)", "(unattributed)")
 PERIODS = tuple(str(period) for period in Period if period is not Period.ONCE)
 
 

@@ -50,6 +50,11 @@ class Target:
 
 PLAN = Target(Kind.PLAN)
 
+GATEWAY = "(gateway)"
+UNATTRIBUTED = "(unattributed)"
+NOBODYS = (GATEWAY, UNATTRIBUTED)
+"""In the place of a device id: the box's own traffic, and packets without an owner. The plan pays."""
+
 
 def device_target(device_id: str) -> Target:
     return Target(Kind.DEVICE, device_id)

@@ -17,12 +17,9 @@ from typing import Protocol
 from tripgate.core import marks
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh
 from tripgate.core.gap import Gap
-from tripgate.core.model import Device, DeviceState
+from tripgate.core.model import GATEWAY, UNATTRIBUTED, Device, DeviceState
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.kernelaccount import Counted, KernelAccount
-
-GATEWAY = "(gateway)"
-UNATTRIBUTED = "(unattributed)"
 
 log = logging.getLogger("tripgate.kernelmeter")
 

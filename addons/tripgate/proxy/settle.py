@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from tripgate.core import usage
 from tripgate.core.classify import UNKNOWN, Catalogue
+from tripgate.core.model import NOBODYS
 from tripgate.ledger.protocol import LedgerDown, Settlement
 from tripgate.ledger.recovery import replay
 from tripgate.proxy.account import Account, Lease, Moved
@@ -171,7 +172,7 @@ class Settler:
     ) -> tuple[usage.Increment, ...]:
         service = self._catalogue.classify(host)
         for direction, volume in (("up", moved.up), ("down", moved.down)):
-            if volume:
+            if volume and device not in NOBODYS:
                 self._desk.stats.traffic[device, service.category, direction] += volume
         return usage.increments(
             device,
