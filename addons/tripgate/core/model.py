@@ -53,7 +53,7 @@ PLAN = Target(Kind.PLAN)
 GATEWAY = "(gateway)"
 UNATTRIBUTED = "(unattributed)"
 NOBODYS = (GATEWAY, UNATTRIBUTED)
-"""In the place of a device id: the box's own traffic, and packets without an owner. The plan pays."""
+"""In place of a device id: the box's own traffic, packets without an owner. The plan pays."""
 
 
 def device_target(device_id: str) -> Target:
