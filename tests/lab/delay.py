@@ -11,6 +11,7 @@ Rules
 """
 
 import argparse
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -68,10 +69,8 @@ class Direction:
     def give(self, now: float) -> None:
         """Write what is due."""
         while self.waiting and self.waiting[0][0] <= now:
-            try:
+            with contextlib.suppress(OSError):  # the device is down or full: the packet is lost
                 os.write(self.sink, self.waiting.popleft()[1])
-            except OSError:
-                pass  # the device is down or full: the packet is lost
 
 
 def main() -> None:
