@@ -14,6 +14,7 @@ from tripgate.clock import SystemClock
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.ledger.journal import JournalError
 from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
+from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
 from tripgate.proxy.hooks import Hooks
 from tripgate.settings import Settings
@@ -48,8 +49,9 @@ async def _serve(settings: Settings) -> None:
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
     await gateway.start()
     try:
-        async with serve_web([]), live_table(gateway):
-            announce(settings)
+        sites = [*portal_sites(gateway)]
+        async with serve_web(sites), live_table(gateway):
+            announce(settings, first_claim(gateway))
             await runner.run(master)
     finally:
         await gateway.stop()

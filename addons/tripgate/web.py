@@ -50,6 +50,7 @@ def _config(app: AsgiApp) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # a client's own word on its address
         limit_concurrency=MOST_AT_ONCE,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
