@@ -12,6 +12,7 @@ from tripgate.portal import claim
 from tripgate.portal.app import create_app
 from tripgate.portal.claim import ClaimDesk
 from tripgate.portal.world import PortalSettings
+from tripgate.portalproxy import NAME, PortalPages
 from tripgate.proxy.gate import Client
 from tripgate.web import AsgiApp
 from tripgate.wiring import Gateway
@@ -69,14 +70,16 @@ def portal_sites(gateway: Gateway) -> Sequence[tuple[Endpoint, AsgiApp]]:
         return ()
     world = GatewayWorld(gateway)
     claims = ClaimDesk(gateway.folder, world.monotonic)
-    app = create_app(world, PortalSettings(names=own_names()), claims)
+    named = own_names()
+    app = create_app(world, PortalSettings(names=named), claims)
+    gateway.gate.pages = PortalPages(app, at, named)
     return ((at, app),)
 
 
 def own_names() -> frozenset[str]:
     """Names that people may open the portal by: the machine's, also as multicast DNS has it."""
     host = names.clean_host(socket.gethostname()) or "localhost"
-    return frozenset({"localhost", host, f"{host.partition('.')[0]}.local"})
+    return frozenset({"localhost", NAME, host, f"{host.partition('.')[0]}.local"})
 
 
 def first_claim(gateway: Gateway) -> str | None:

@@ -136,9 +136,7 @@ class PortalWorld:
 
         transport = httpx.ASGITransport(arrived, client=(address, 50_000))
         headers = {"Accept-Language": language}
-        async with httpx.AsyncClient(
-            transport=transport, base_url=base, headers=headers
-        ) as client:
+        async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
             yield client
 
 

@@ -111,6 +111,7 @@ class DevicePage:
             figures=figures,
             plan=_plan_end(known, book),
             claimable=not has_owner(book),
+            problem="",
             token=known.token,
             zone=zone_of(book),
             counted="counted_uplink" if self._settings.wire else "counted_upstream",

@@ -15,7 +15,7 @@ from tripgate.core import period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.model import Device, Limit, Period
 from tripgate.portal import look
-from tripgate.portal.words import Words, for_reader, scope_name, unit_of, zone_of
+from tripgate.portal.words import Words, for_reader, unit_of, zone_of
 
 KINDS = ("cap", "pending", "blocked", "ledger", "destination", "request", "policy")
 _STATUS = {
@@ -77,7 +77,7 @@ def _facts(words: Words, refused: Refused) -> list[tuple[str, str]]:
     book, limit = refused.book, refused.limit
     unit = unit_of(book)
     facts += [
-        (words("whose"), scope_name(words, book, limit.target)),
+        (words("whose"), words.scope(limit.target)),
         (words("limit_word"), words.limit(limit.limit or 0, limit.period, unit)),
         (words("used"), words.volume(refused.used, unit)),
         (words("until"), _until(words, book, limit)),

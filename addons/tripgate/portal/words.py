@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from tripgate.core import language
 from tripgate.core.book import Book
-from tripgate.core.model import Kind, Period, Target
+from tripgate.core.model import Period, Target
 from tripgate.core.units import format_volume
 
 LANGUAGES = ("en", "es", "zh", "fr", "de", "pt", "it", "ja")
@@ -63,7 +63,7 @@ class Words:
 
     def limit(self, size: int, period: Period, unit: str = "GB") -> str:
         """``500 MB per day``."""
-        return f"{self.volume(size, unit)} {self(f'per_{period}')}"
+        return self("volume_per", volume=self.volume(size, unit), per=self(f"per_{period}"))
 
 
 def for_reader(accept_language: str) -> Words:
@@ -93,9 +93,3 @@ def zone_of(book: Book) -> str:
 
 def unit_of(book: Book) -> str:
     return book.plan.unit if book.plan else "GB"
-
-
-def scope_name(words: Words, book: Book, target: Target) -> str:
-    """Whose a limit is, with the device's name."""
-    device = book.devices.get(target.key) if target.kind is Kind.DEVICE else None
-    return f"{words.scope(target)} ({device.name})" if device else words.scope(target)
