@@ -16,6 +16,7 @@ from tripgate.ledger.journal import JournalError
 from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
 from tripgate.measure import Measure
 from tripgate.metrics import create_app
+from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
 from tripgate.proxy.hooks import Hooks
 from tripgate.settings import Settings
@@ -51,7 +52,7 @@ async def _serve(settings: Settings) -> None:
     await gateway.start()
     try:
         async with serve_web(sites(gateway)), live_table(gateway):
-            announce(settings)
+            announce(settings, first_claim(gateway))
             await runner.run(master)
     finally:
         await gateway.stop()
@@ -61,10 +62,10 @@ def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:
     """The web servers' addresses and apps; ``off`` is none."""
     settings = gateway.settings
     measure = Measure(gateway.gate, gateway.clock, settings.mode)
-    apps = [
-        (settings.metrics, create_app(measure.read)),
-    ]
-    return [(address, app) for address, app in apps if address]
+    metrics: list[tuple[Endpoint, AsgiApp]] = []
+    if settings.metrics:
+        metrics.append((settings.metrics, create_app(measure.read)))
+    return [*metrics, *portal_sites(gateway)]
 
 
 def modes(settings: Settings) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tripgate import __version__
 from tripgate.clock import Clock
+from tripgate.core.book import Book
 from tripgate.core.classify import Catalogue
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
@@ -49,7 +50,9 @@ class Gateway:
         self.stats = Stats()
         self.desk = LeaseDesk(clock, self.stats)
         self.enroller = Enroller(self.desk, clock)
-        self.gate = Gate(self.desk, self.enroller, Pages().page, self.own_ports)
+        self.gate = Gate(
+            self.desk, self.enroller, Pages(self._book, settings.portal).page, self.own_ports
+        )
         self._settler = Settler(self.desk, load_catalogue())
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
@@ -151,6 +154,9 @@ class Gateway:
             await asyncio.sleep(AGAIN_S)
 
     # -- what others ask --------------------------------------------------------------------
+
+    def _book(self) -> Book:
+        return self.desk.book
 
     def own_ports(self) -> frozenset[int]:
         """Ports of the gateway's own servers: the proxy is taken to none of them."""

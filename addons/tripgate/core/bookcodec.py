@@ -91,6 +91,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "int | None": (int, type(None)),
     "str | None": (str, type(None)),
     "tuple": (list,),
+    "bool": (bool,),
 }
 
 
@@ -101,6 +102,6 @@ def _checked(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"a {kind.__name__.lower()} has other keys than expected")
     for name, declared in known.items():
         allowed = _TYPES.get(declared)
-        if allowed and (not isinstance(raw[name], allowed) or isinstance(raw[name], bool)):
+        if allowed and type(raw[name]) not in allowed:  # exactly: True is an int to isinstance
             raise ValueError(f"{name} of a {kind.__name__.lower()} is of the wrong type")
     return dict(raw)

@@ -71,6 +71,7 @@ class Device:
     ``id`` is stable and tells nothing about the hardware; ``identities`` are how the gateway
     recognises it: ``ip:ADDRESS``, ``mac:ADDRESS`` (router mode), ``host`` (any address of the
     gateway's own machine). ``slot`` is its mark on the uplink (:mod:`tripgate.core.marks`).
+    An ``owner`` device may let in others at the portal while it is approved itself.
     """
 
     id: str
@@ -81,6 +82,12 @@ class Device:
     identities: tuple[str, ...] = ()
     created_at: int = 0
     slot: int = 0
+    owner: bool = False
+
+    @property
+    def manages(self) -> bool:
+        """May it change other devices at the portal?"""
+        return self.owner and self.state is DeviceState.APPROVED
 
 
 @dataclass(frozen=True, slots=True)

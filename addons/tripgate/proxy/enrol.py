@@ -27,13 +27,14 @@ class Enroller:
 
         Raises :class:`LedgerDown`, or :class:`BookError` when the book is full.
         """
-        return await self._enter(who.identity)
+        return await self.enter(who.identity)
 
     async def enrol_host(self) -> Device:
         """The device ``this-machine``: approved when it is first entered."""
-        return await self._enter(HOST)
+        return await self.enter(HOST)
 
-    async def _enter(self, identity: str) -> Device:
+    async def enter(self, identity: str) -> Device:
+        """The device with this identity, as :meth:`enrol` has it."""
         registry = self._desk.stores.registry
         for _ in range(TRIES):
             version, current = await registry.load()
