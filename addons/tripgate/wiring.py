@@ -35,6 +35,7 @@ from tripgate.statefolder import Identity, StateFolder
 
 AGAIN_S = 0.5
 DRAIN_S = 1.0
+SETTLE_S = 0.5
 
 log = logging.getLogger("tripgate")
 
@@ -92,7 +93,7 @@ class Gateway:
         self.stats.ledger_up = True
         await self.desk.reload()
         await self.enroller.enrol_host()
-        server = await control.serve(self.folder.control_socket, self.status)
+        server = await control.serve(self.folder.control_socket, self._told)
         self._exit.callback(server.close)
         self._exit.push_async_callback(self._end_tasks)
         self._exit.push_async_callback(self._settle_last)
@@ -166,6 +167,13 @@ class Gateway:
         options = self.settings
         addresses = (options.listen, options.socks, options.portal, options.metrics)
         return frozenset(address.port for address in addresses if address)
+
+    async def _told(self) -> dict[str, Any]:
+        """The status, once what moved so far is in the ledger: whoever asks will read that next."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await asyncio.shield(self._settler.refresh())
+        return self.status()
 
     def status(self) -> dict[str, Any]:
         """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""

@@ -21,6 +21,7 @@ from tripgate.proxy.account import Account, Lease, Moved
 from tripgate.proxy.desk import LeaseDesk
 
 EVERY_S = 0.7
+AGAIN_S = 0.1
 
 log = logging.getLogger("tripgate.settle")
 
@@ -47,6 +48,7 @@ class Settler:
         self._pending: Batch | None = None
         self._lock = asyncio.Lock()
         self._readable = True
+        self._settled_at = 0.0
         desk.settle_now = self.settle
 
     async def run(self) -> None:
@@ -59,6 +61,13 @@ class Settler:
             await self.settle()
             now = self._desk.clock.monotonic()
             self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
+
+    async def refresh(self) -> None:
+        """Settle now, for somebody who is about to look; not more often than ``AGAIN_S``."""
+        now = self._desk.clock.monotonic()
+        if now - self._settled_at >= AGAIN_S:
+            self.read()
+            await self.settle()
 
     def read(self) -> None:
         """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""
@@ -82,6 +91,7 @@ class Settler:
     async def settle(self) -> None:
         """Bring everything that is new to the ledger; failures are kept for the next time."""
         async with self._lock:
+            self._settled_at = self._desk.clock.monotonic()
             try:
                 if self._pending:
                     await self._send(self._pending)
