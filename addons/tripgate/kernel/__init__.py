@@ -1,0 +1,1 @@
+"""What touches the operating system: neighbours, leases, child programs, system files."""
