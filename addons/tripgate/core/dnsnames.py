@@ -43,7 +43,8 @@ class DnsNames:
 
     def name(self, client: IPAddress, address: IPAddress, now: float) -> str | None:
         """The name under which ``client`` got to know ``address``."""
-        found = self._names.get(client, {}).get(address)
+        names = self._names.get(client)
+        found = names.get(address) if names else None
         return found[0] if found is not None and now - found[1] <= HOLD_S else None
 
     def forget(self, client: IPAddress) -> None:
