@@ -126,6 +126,7 @@ def add_device(
     entropy: str,
     state: DeviceState = DeviceState.PENDING,
     name: str | None = None,
+    mac: str | None = None,
 ) -> tuple[Book, Device]:
     """Enter an unknown client. ``entropy``: at least 8 random hex digits, for its id.
 
@@ -140,6 +141,7 @@ def add_device(
         device_id,
         chosen,
         state,
+        mac=mac,
         identities=(identity,),
         created_at=now,
         slot=_free_slot(book),
