@@ -21,7 +21,11 @@ CATALOGUE = Catalogue.parse(
 @pytest.mark.parametrize(
     ("host", "service"),
     [
-        *(("example.com", "Example"), ("www.example.com", "Example"), ("a.b.example.com", "Example")),
+        *(
+            ("example.com", "Example"),
+            ("www.example.com", "Example"),
+            ("a.b.example.com", "Example"),
+        ),
         *(("dl.example.com", "Downloads"), ("x.dl.example.com", "Downloads")),
         *(("badexample.com", "unknown"), ("com", "unknown"), ("", "unknown"), (None, "unknown")),
     ],
@@ -38,7 +42,13 @@ def test_what_nothing_matches_is_unknown_without_confidence() -> None:
     "text",
     [
         *("not toml [", one('["a b"]'), one("[5]"), one('["a.example", "A.EXAMPLE."]')),
-        *(one(category="fun"), one(name=""), "[[service]]\nname=1\ncategory=[]\nhosts=[]", one(name="a|b"), one(name="a" * 41)),
+        *(
+            one(category="fun"),
+            one(name=""),
+            "[[service]]\nname=1\ncategory=[]\nhosts=[]",
+            one(name="a|b"),
+            one(name="a" * 41),
+        ),
         *("[[service]]\nname = 'A'\n", "service = 5", "service = [1]", one("5")),
         one() + 'more = "x"\n',
         one() + 'confidence = "some"\n',

@@ -36,7 +36,12 @@ def test_the_name_is_found(data: bytes, name: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        *(b"\x00\x01\x02", b"SSH-2.0-OpenSSH_9.6\r\n", b"\x16\x00\x00\x00\x00", b"get / HTTP/1.1\r\n"),
+        *(
+            b"\x00\x01\x02",
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            b"\x16\x00\x00\x00\x00",
+            b"get / HTTP/1.1\r\n",
+        ),
         *(b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n", b" GET / "),
         *(b"GET / HTTP/1.1\r\nHost: <b>\r\n\r\n", b"GET / HTTP/1.1\r\nX-Host: a.example\r\n\r\n"),
         b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
@@ -55,7 +60,9 @@ def test_half_of_it_is_not_given_up(data: bytes) -> None:
 @given(st.sampled_from([HELLO, REQUEST]), st.lists(st.integers(1, 300), max_size=30))
 def test_any_split_gives_the_same_name(data: bytes, cuts: list[int]) -> None:
     ends = sorted({0, *(cut for cut in cuts if cut < len(data)), len(data)})
-    assert sniffed(*(data[a:b] for a, b in zip(ends, ends[1:], strict=False))).name == "shop.example"
+    assert (
+        sniffed(*(data[a:b] for a, b in zip(ends, ends[1:], strict=False))).name == "shop.example"
+    )
 
 
 def test_endless_headers_are_given_up_at_the_bound() -> None:
