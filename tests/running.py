@@ -148,7 +148,8 @@ class StockMitmproxy(Gateway):
 
     def command(self) -> list[str]:
         return [
-            *(str(Path(sys.executable).parent / "mitmdump"), "-q", "-s", str(SCRIPT)),
+            *(str(Path(sys.executable).parent / "mitmdump"), "-s", str(SCRIPT)),
+            *("--set", "termlog_verbosity=warn", "--set", "flow_detail=0"),
             *("--mode", f"regular@{self.proxy}", "--mode", f"socks5@{self.socks}"),
             *self.options,
         ]

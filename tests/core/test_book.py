@@ -156,7 +156,7 @@ def test_a_rename_keeps_the_caps() -> None:
 
 @pytest.mark.parametrize("new", ["laptop", "Ana's phone", "", "x" * 33])
 def test_a_name_that_is_taken_or_is_none_is_refused(new: str) -> None:
-    with pytest.raises(BookError, match="another device is called|is no name: use 1 to 32 of"):
+    with pytest.raises(BookError, match=r"another device is called|is no name: use 1 to 32 of"):
         book.rename_device(family(), "phone", new)
 
 

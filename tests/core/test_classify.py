@@ -62,7 +62,8 @@ def test_a_catalogue_that_is_not_as_it_must_be_is_refused(text: str) -> None:
 def test_the_catalogue_of_the_package_is_valid_and_covers_every_category() -> None:
     catalogue = Catalogue.parse(DATA.read_text())
     hosts = ("update.microsoft.com", "play.googleapis.com", "icloud.com", "crashlytics.com",
-             "googlevideo.com", "steamcontent.com", "captive.apple.com", "whatsapp.net")  # fmt: skip
+             "googlevideo.com", "steamcontent.com", "captive.apple.com",
+             "whatsapp.net")  # fmt: skip
     assert {catalogue.classify(host).category for host in hosts} == CATEGORIES
 
 

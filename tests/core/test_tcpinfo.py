@@ -10,15 +10,15 @@ from tripgate.core import tcpinfo
 
 
 def test_a_real_socket_is_read_to_the_byte() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client:
-            peer, _ = server.accept()
-            with peer:
-                client.sendall(b"x" * 1000)
-                peer.sendall(b"y" * 300)
-                peer.recv(1000, socket.MSG_WAITALL)
-                client.recv(300, socket.MSG_WAITALL)
-                raw = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    server = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(server.getsockname())
+    peer, _ = server.accept()
+    with server, client, peer:
+        client.sendall(b"x" * 1000)
+        peer.sendall(b"y" * 300)
+        peer.recv(1000, socket.MSG_WAITALL)
+        client.recv(300, socket.MSG_WAITALL)
+        raw = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
     info = tcpinfo.parse(raw)
     assert (info.bytes_sent, info.bytes_received, info.bytes_retrans) == (1000, 300, 0)
 

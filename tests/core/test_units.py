@@ -33,11 +33,11 @@ def test_a_volume_is_whole_bytes(text: str, volume: int) -> None:
     "text",
     [
         *("", "5", "MB", "-5MB", "+5MB", "5mb", "5 M B", "1e3MB", "1,5GB", "0MB", "0.0005kB"),
-        *("0.1B", "1001TB", "1.2345GB", "٥MB", "5MB\n5", "5MB/day", "9" * 400 + "B", "∞GB"),
+        *("0.1B", "1001TB", "1.2345GB", "\u0665MB", "5MB\n5", "5MB/day", "9" * 400 + "B", "∞GB"),
     ],
 )
 def test_anything_else_is_refused_with_forms_that_work(text: str) -> None:
-    with pytest.raises(UnitError, match="write 500MB, 1.5GB, 500MiB, 20480kB or 1000000B"):
+    with pytest.raises(UnitError, match=r"write 500MB, 1.5GB, 500MiB, 20480kB or 1000000B"):
         parse_volume(text)
 
 
@@ -105,4 +105,4 @@ def test_no_text_makes_a_parser_fail_otherwise(text: str) -> None:
         try:
             parse(text)
         except UnitError as error:
-            assert len(str(error)) < 200
+            assert len(str(error)) < 600

@@ -36,10 +36,10 @@ def test_it_cuts_at_the_cap(stock: Gateway, via: str) -> None:
 
 
 def test_without_a_ledger_nothing_passes_until_there_is_one(tmp_path: Path) -> None:
-    one = StockMitmproxy(tmp_path / "state", options=("--set", "termlog_verbosity=warn"))
+    one = StockMitmproxy(tmp_path / "state")
     (tmp_path / "state").mkdir(mode=0o700)
     in_the_way = tmp_path / "state" / "redis"
-    in_the_way.write_text("not the ledger's folder")
+    in_the_way.write_text("where the ledger's folder should be")
     one.spawn()
     try:
         with origin(http_talk) as server:
