@@ -10,9 +10,11 @@ Rules
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any
 
 from tripgate.core import tcpinfo
 from tripgate.core.meter import Meter, WireState
@@ -27,6 +29,7 @@ WINDOW_FREE = 1024 * 1024
 """A window of this size and above is left to the kernel's autotuning."""
 
 LAST_LOOKS = 8
+CHUNK = 65_536
 
 FIN_RECEIVED = frozenset({tcpinfo.CLOSE_WAIT, tcpinfo.LAST_ACK, tcpinfo.CLOSING})
 
@@ -37,6 +40,18 @@ def reset(transport: asyncio.WriteTransport) -> None:
     if sock is not None and not transport.is_closing():
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     transport.abort()
+
+
+def acknowledge(sock: Any) -> None:
+    """Have the kernel send the ACK that it delays, on a socket that is about to be closed.
+
+    ``TCP_QUICKACK`` does nothing once a FIN was sent; there reading does it. What is left unread
+    makes the close a reset in any case, so bytes that were read here must too.
+    """
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        while os.read(sock.fileno(), CHUNK):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
 class Flow:
@@ -107,14 +122,15 @@ class Flow:
 
     def _last_word(self) -> WireState | None:
         """The last counts, with everything in them acknowledged: the reset that follows would
-        leave a delayed ACK unsent, and the server would not know what the uplink has carried."""
+        leave a delayed ACK unsent, and the server would not know what the uplink has carried.
+        Nothing more is let in meanwhile."""
         sock = self.transport.get_extra_info("socket") if self.transport else None
         wire = self.wire()
+        if sock is None or wire is None:
+            return wire
+        self.window(0)
         for _ in range(LAST_LOOKS):
-            if sock is None or wire is None:
-                break
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            acknowledge(sock)
             before, wire = wire.received, self.wire() or wire
             if wire.received == before:
                 break
