@@ -108,6 +108,7 @@ def captive_text(lan: Lan, port: int = CAPTIVE_PORT) -> str:
         [
             *_common(lan, port),
             "no-resolv",
+            "local=/#/",
             f"local-ttl={CAPTIVE_TTL_S}",
             *(f"address=/#/{address}" for address in lan.addresses),
         ]
