@@ -22,9 +22,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -47,6 +45,7 @@ from tripgate.core.endpoint import (
     check_subnet,
     parse_endpoint,
 )
+from tripgate.routersettings import DnsSettings, HotspotSettings, Section
 from tripgate.statefind import own_folder
 
 URL_MOST = 512
@@ -93,19 +92,10 @@ Subnet = Annotated[str, BeforeValidator(lambda value: check_subnet(_text(value))
 RedisUrl = Annotated[SecretStr, BeforeValidator(_redis_url)]
 
 
-class ClockSettings(BaseModel):
+class ClockSettings(Section):
     """``trust = "host"``: the owner answers for the clock (containers, test machines)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     trust: Literal["kernel", "host"] = "kernel"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_or_two_underscores(cls, value: object) -> object:
-        if isinstance(value, Mapping):
-            return {str(key).lstrip("_"): item for key, item in value.items()}
-        return value
 
 
 class Settings(BaseSettings):
@@ -133,6 +123,8 @@ class Settings(BaseSettings):
     services: Literal["managed", "system"] | None = None
     ssh: Literal["lan", "owner", "off"] | None = None
     clock: ClockSettings = ClockSettings()
+    hotspot: HotspotSettings | None = None
+    dns: DnsSettings = DnsSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -163,6 +155,15 @@ class Settings(BaseSettings):
         return self
 
 
+SECTIONS: dict[str, type[Section]] = {
+    "clock": ClockSettings,
+    "hotspot": HotspotSettings,
+    "dns": DnsSettings,
+}
+SECRET = frozenset({"redis", "hotspot"})
+"""What may hold a password or a key."""
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """The TOML document at ``path``. Raises :class:`SettingsError`."""
     try:
@@ -183,15 +184,24 @@ def load(**given: object) -> Settings:
     Raises :class:`SettingsError`.
     """
     options = {name: value for name, value in given.items() if value is not None}
+    settings = _checked(options)
+    _refuse_router(settings, options)
+    return settings
+
+
+def load_router(**given: object) -> Settings:
+    """As :func:`load`, for ``tripgate router``: settings of the router mode are what it wants."""
+    return _checked({name: value for name, value in given.items() if value is not None})
+
+
+def _checked(options: Mapping[str, object]) -> Settings:
     try:
-        settings = Settings(**options)  # type: ignore[arg-type]  # checked by the model
+        return Settings(**options)  # type: ignore[arg-type]  # checked by the model
     except ValidationError as error:
         lines = dict.fromkeys(_line(dict(one), options) for one in error.errors())
         raise SettingsError("\n".join(lines)) from None
     except EnvironmentSettingsError:
         raise SettingsError("TRIPGATE_CLOCK: write TRIPGATE_CLOCK_TRUST=host") from None
-    _refuse_router(settings, options)
-    return settings
 
 
 def _refuse_router(settings: Settings, options: Mapping[str, object]) -> None:
@@ -216,7 +226,7 @@ def _line(error: dict[str, Any], options: Mapping[str, object]) -> str:
         return f"{source}: there is no such setting{_close(place)}"
     if error["type"] == "literal_error":
         message = str(error["ctx"]["expected"]).replace("'", "")
-    if place[0] == "redis":
+    if place[0] in SECRET:
         return f"{source} (value not shown): {message}"
     return f"{source} {_shown(error['input'])}: {message}"
 
@@ -234,7 +244,7 @@ def _source(place: tuple[str, ...], options: Mapping[str, object]) -> str:
 
 
 def _close(place: tuple[str, ...]) -> str:
-    known = ClockSettings.model_fields if place[0] == "clock" else Settings.model_fields
+    known = SECTIONS[place[0]].model_fields if place[0] in SECTIONS else Settings.model_fields
     close = difflib.get_close_matches(place[-1], known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
 

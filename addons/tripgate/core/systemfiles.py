@@ -64,10 +64,9 @@ class SystemFile:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """What is installed. ``program``: the command ``tripgate``, ``config``: its settings file."""
+    """What is installed. ``command``: ``tripgate``, its path, and the options of ``up``."""
 
-    program: str
-    config: str
+    command: tuple[str, ...]
     resolver: Resolver
     captive_port: int
     uplinks: tuple[str, ...] = ()
@@ -118,8 +117,7 @@ def _sysctl(uplinks: Sequence[str]) -> list[SystemFile]:
 
 
 def _gateway_unit(router: Router) -> str:
-    program, config = _word(router.program), _word(router.config)
-    return _GATEWAY_UNIT.format(program=program, config=config)
+    return _GATEWAY_UNIT.format(command=" ".join(_word(word) for word in router.command))
 
 
 def _dnsmasq_unit(what: str, conf: str) -> str:
@@ -129,7 +127,7 @@ def _dnsmasq_unit(what: str, conf: str) -> str:
 def _word(text: str) -> str:
     """One word of a unit's command line; ``%`` and ``$`` are systemd's."""
     if not text.isprintable() or any(c.isspace() or c in "\"'\\$%" for c in text):
-        raise ValueError("a path without spaces, quotes, $ and %")
+        raise ValueError("paths without spaces, quotes, $ and %")
     return text
 
 
@@ -140,7 +138,7 @@ Wants=network.target tripgate-dnsmasq.service tripgate-captive.service
 After=network.target nftables.service
 
 [Service]
-ExecStart={program} up --mode router --services system --config {config} --state /var/lib/tripgate
+ExecStart={command}
 Restart=always
 RestartSec=1
 StateDirectory=tripgate
