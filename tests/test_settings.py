@@ -194,7 +194,7 @@ def test_every_mistake_in_the_file_is_one_line_that_names_it(tmp_path: Path) -> 
         f"{path}: socks \"['a']\": HOST:PORT, :PORT for every address, [::1]:PORT, or off",
         f"{path}: state '7': the path of a folder or file",
         f"{path}: b\\nad\\x1b: there is no such setting; there are mode, listen, socks, portal, "
-        "metrics, redis, state, config, lan, uplink, subnet, services, ssh, clock",
+        "metrics, redis, state, config, lan, uplink, subnet, services, ssh, clock, hotspot, dns",
         f"{path}: clock.trst: there is no such setting; did you mean trust?",
     }
 

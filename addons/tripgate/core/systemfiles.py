@@ -146,7 +146,7 @@ RuntimeDirectory=tripgate
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
 ProtectSystem=strict
-ProtectHome=yes
+ProtectHome=read-only
 PrivateTmp=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
@@ -172,7 +172,7 @@ RestartSec=1
 StateDirectory=tripgate
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN
 ProtectSystem=strict
-ProtectHome=yes
+ProtectHome=read-only
 PrivateTmp=yes
 
 [Install]
@@ -192,7 +192,7 @@ RestartSec=2
 RuntimeDirectory=tripgate-hostapd
 ProtectSystem=strict
 ReadWritePaths=/run
-ProtectHome=yes
+ProtectHome=read-only
 PrivateTmp=yes
 
 [Install]
