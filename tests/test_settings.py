@@ -63,14 +63,13 @@ def test_tables_of_the_file_and_variables_set_the_network(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = config(tmp_path, '[network]\nquic = "count"\nguest_pool = "500MB"\n')
-    monkeypatch.setenv("TRIPGATE_NETWORK_DNS", "9.9.9.9, 2620:fe::fe")
+    monkeypatch.setenv("TRIPGATE_NETWORK_QUIC", "reject")
     network = load(config=path).network
-    assert (network.quic, network.guest_pool) == ("count", 500_000_000)
-    assert network.dns == "9.9.9.9,2620:fe::fe"
+    assert (network.quic, network.guest_pool) == ("reject", 500_000_000)
 
 
 def test_a_hotspot_password_is_never_repeated(tmp_path: Path) -> None:
-    path = config(tmp_path, '[hotspot]\npassword = ["hunter2hunter2"]\n')
+    path = config(tmp_path, '[hotspot]\nkey = ["hunter2hunter2"]\n')
     assert "hunter2" not in refused(config=path)
 
 
@@ -224,7 +223,7 @@ def test_every_mistake_in_the_file_is_one_line_that_names_it(tmp_path: Path) -> 
         f"{path}: state '7': the path of a folder or file",
         f"{path}: b\\nad\\x1b: there is no such setting; there are mode, listen, socks, portal, "
         "metrics, redis, state, config, lan, uplink, subnet, services, ssh, clock, "
-        "network, hotspot",
+        "network, hotspot, dns",
         f"{path}: clock.trst: there is no such setting; did you mean trust?",
     }
 

@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -43,13 +42,13 @@ from pydantic_settings import SettingsError as EnvironmentSettingsError
 from tripgate.core.endpoint import (
     EVERY_ADDRESS,
     Endpoint,
-    check_addresses,
     check_interface,
     check_interfaces,
     check_subnet,
     parse_endpoint,
 )
 from tripgate.core.units import parse_volume
+from tripgate.routersettings import DnsSettings, HotspotSettings, Section
 from tripgate.statefind import own_folder
 
 URL_MOST = 512
@@ -100,52 +99,23 @@ Listen = Annotated[Endpoint | None, NoDecode, BeforeValidator(_endpoint)]
 Interfaces = Annotated[str, BeforeValidator(lambda value: check_interfaces(_text(value)))]
 Subnet = Annotated[str, BeforeValidator(lambda value: check_subnet(_text(value)))]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_redis_url)]
-Resolvers = Annotated[str, BeforeValidator(lambda value: check_addresses(_text(value)))]
 
 
-class _Table(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_or_two_underscores(cls, value: object) -> object:
-        if isinstance(value, Mapping):
-            return {str(key).lstrip("_"): item for key, item in value.items()}
-        return value
-
-
-class ClockSettings(_Table):
+class ClockSettings(Section):
     """``trust = "host"``: the owner answers for the clock (containers, test machines)."""
 
     trust: Literal["kernel", "host"] = "kernel"
 
 
-class NetworkSettings(_Table):
+class NetworkSettings(Section):
     """What the router mode does with the LAN's traffic.
 
     ``quic``: ``reject`` makes browsers fall back to TCP at once, ``count`` forwards it.
-    ``isolation``: devices cannot reach each other. ``canaries``: iCloud Private Relay and DoH by
-    default are turned off the way Apple and Mozilla documented. ``dns``: resolvers to ask, with
-    commas; empty: those of the uplink. ``guest_pool``: unknown devices share this volume a day
-    without approval.
+    ``guest_pool``: unknown devices share this volume a day without approval.
     """
 
     quic: Literal["reject", "count"] = "reject"
-    isolation: bool = False
-    canaries: bool = True
-    dns: Resolvers = ""
     guest_pool: Annotated[int | None, BeforeValidator(_volume)] = None
-
-
-class HotspotSettings(_Table):
-    """The access point, where the LAN interface is Wi-Fi."""
-
-    ssid: str | None = Field(None, min_length=1, max_length=32)
-    password: SecretStr | None = None
-    country: str | None = Field(None, pattern="^[A-Z]{2}$")
-    channel: int = Field(6, ge=1, le=196)
 
 
 class Settings(BaseSettings):
@@ -174,7 +144,8 @@ class Settings(BaseSettings):
     ssh: Literal["lan", "owner", "off"] = "owner"
     clock: ClockSettings = ClockSettings()
     network: NetworkSettings = NetworkSettings()
-    hotspot: HotspotSettings = HotspotSettings()
+    hotspot: HotspotSettings | None = None
+    dns: DnsSettings = DnsSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -289,6 +260,7 @@ def _close(place: tuple[str, ...]) -> str:
         "clock": ClockSettings,
         "network": NetworkSettings,
         "hotspot": HotspotSettings,
+        "dns": DnsSettings,
     }
     known = tables.get(place[0], Settings).model_fields
     close = difflib.get_close_matches(place[-1], known, n=1)

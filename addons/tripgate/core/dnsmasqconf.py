@@ -108,6 +108,7 @@ def captive_text(lan: Lan, port: int = CAPTIVE_PORT) -> str:
         [
             *_common(lan, port),
             "no-resolv",
+            "local=/#/",
             f"local-ttl={CAPTIVE_TTL_S}",
             *(f"address=/#/{address}" for address in lan.addresses),
         ]
@@ -129,7 +130,7 @@ def server(text: str) -> str:
 def _text(lines: Sequence[str]) -> str:
     if any(not line.isprintable() or not line.isascii() for line in lines):
         raise ValueError("text on one line")
-    return "\n".join(["# Written by tripgate at every start: changes are lost.", *lines, ""])
+    return "\n".join([*lines, ""])
 
 
 def _common(lan: Lan, port: int) -> list[str]:

@@ -86,7 +86,6 @@ def text(point: AccessPoint) -> str:
     """``hostapd.conf``; secret."""
     return "\n".join(
         [
-            "# Written by tripgate: changes are lost.",
             f"interface={point.interface}",
             "driver=nl80211",
             f"ctrl_interface={point.control_dir}",
@@ -104,7 +103,7 @@ def text(point: AccessPoint) -> str:
 def psk_text(point: AccessPoint) -> str:
     """``wpa_psk_file``: the keys of persons, any station; secret."""
     lines = (f"keyid={keyid} 00:00:00:00:00:00 {key}" for keyid, key in point.persons.items())
-    return "\n".join(["# Written by tripgate: changes are lost.", *lines, ""])
+    return "\n".join([*lines, ""])
 
 
 def _octets(ssid: str) -> bytes:

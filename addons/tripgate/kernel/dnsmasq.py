@@ -1,9 +1,12 @@
 """dnsmasq as a child: its configuration in the state folder and how it is started.
 
 Rule: only our file is read (``--conf-file``), so what the machine's own dnsmasq has in ``/etc``
-says nothing here. The program gives up root by itself (user ``dnsmasq``).
+says nothing here. The program gives up root by itself, for the user
+``dnsmasq`` where the machine has one (Debian's package makes it), else for ``nobody``.
 """
 
+import contextlib
+import pwd
 import shutil
 from pathlib import Path
 
@@ -29,4 +32,10 @@ def _spec(name: str, text: str, folder: Path) -> Spec:
     conf = folder / f"{name}.conf"
     replace_file(conf, text, 0o600)
     program = shutil.which("dnsmasq", path=PATH) or "dnsmasq"
-    return Spec(name, (program, f"--conf-file={conf}"), text)
+    return Spec(name, (program, f"--conf-file={conf}", f"--user={_user()}"), text)
+
+
+def _user() -> str:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwnam("dnsmasq").pw_name
+    return "nobody"

@@ -17,9 +17,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2 import AsyncIPRoute  # type: ignore[import-untyped]  # it has no types
-from pyroute2.netlink import rtnl  # type: ignore[import-untyped]  # nor here
-from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]  # nor here
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink import rtnl
+from pyroute2.netlink.exceptions import NetlinkError
 
 from tripgate.core.address import IPAddress
 from tripgate.core.mac import clean_mac

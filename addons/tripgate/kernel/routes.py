@@ -11,6 +11,7 @@ Rules
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -64,8 +65,12 @@ def guarded() -> bool:
 
 
 def _rules(lan: str) -> dict[int, dict[str, object]]:
-    tproxy = {"fwmark": marks.TPROXY, "fwmask": marks.TPROXY, "table": LOCAL_TABLE}
-    opened = {"fwmark": marks.OPEN, "fwmask": marks.OPEN, "table": MAIN_TABLE}
+    tproxy: dict[str, object] = {
+        "fwmark": marks.TPROXY,
+        "fwmask": marks.TPROXY,
+        "table": LOCAL_TABLE,
+    }
+    opened: dict[str, object] = {"fwmark": marks.OPEN, "fwmask": marks.OPEN, "table": MAIN_TABLE}
     return {
         PRIORITY_GUARD: {"iifname": lan, "action": _PROHIBIT},
         PRIORITY_TPROXY: tproxy,
@@ -73,8 +78,9 @@ def _rules(lan: str) -> dict[int, dict[str, object]]:
     }
 
 
-def _priority(rule: object) -> int | None:
-    return rule.get_attr("FRA_PRIORITY")  # type: ignore[attr-defined, no-any-return]  # pyroute2
+def _priority(rule: Any) -> int | None:
+    found: int | None = rule.get_attr("FRA_PRIORITY")
+    return found
 
 
 @contextlib.contextmanager
