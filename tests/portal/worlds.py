@@ -1,10 +1,9 @@
 """A gateway as the portal sees it, on the memory ledger: one for each test."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from collections.abc import AsyncIterator
 
 import httpx
 from starlette.types import ASGIApp
