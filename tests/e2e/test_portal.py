@@ -75,6 +75,7 @@ def test_over_the_cap_the_portal_still_answers_through_the_proxy(tmp_path: Path)
         link = re.search(r'href="(http://[^"]+)"', page.text)
         assert page.status == 511
         assert link
+        one.rest()
         text = ask(link[1], "-x", f"http://127.0.0.1:{one.proxy}")
     assert '<span class="badge reached">Used up</span>' in text
 
