@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -47,6 +48,8 @@ async def family(folder: Path) -> OneVisitor:
     laptop = await world.device("bens-laptop", "10.0.0.5", person="ben")
     await world.cap(device_target(phone.id), Period.DAY, 500 * MB)
     await world.cap(person_target("anna"), Period.TRIP, 4 * GB)
+    for day in range(6, 0, -1):
+        await world.used(phone, "YouTube", 260 * MB, NOW - day * DAY + 3600)
     for service, volume in SERVICES.items():
         await world.used(phone, service, volume * MB)
     await world.used(laptop, "Netflix", 1900 * MB)
@@ -71,7 +74,8 @@ async def refusal(world: OneVisitor) -> AsyncIterator[str]:
     page = respond(refused, {"accept": "text/html"}.get, "http://10.77.0.1:8088/")
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        with contextlib.suppress(asyncio.IncompleteReadError):  # a connection kept in reserve
+            await reader.readuntil(b"\r\n\r\n")
         writer.write(page)
         await writer.drain()
         writer.close()

@@ -108,17 +108,17 @@ class PortalWorld:
         plan = Plan(**changes)  # type: ignore[arg-type]
         await self.edit(lambda book: books.set_plan(book, plan))
 
-    async def used(self, device: Device, service: str, volume: int) -> None:
-        """Bytes that the gateway has counted today."""
+    async def used(self, device: Device, service: str, volume: int, at: int = NOW) -> None:
+        """Bytes that the gateway counted, today or ``at`` an earlier instant."""
         self._leases += 1
-        began = starts(self.book.plan, NOW)
-        parts = increments(device.id, Service(service, "video"), None, 0, volume, NOW, began)
+        began = starts(self.book.plan, at)
+        parts = increments(device.id, Service(service, "video"), None, 0, volume, at, began)
         row = Settlement(
             lease=f"test:{self._leases}:1", device=device.id, granted=volume, used=volume,
             final=True, limits=limits_for(self.book, device, began), trusted=True, parts=volume,
             increments=parts,
         )  # fmt: skip
-        await MemoryLedger(self.store).settle([row], {}, NOW)
+        await MemoryLedger(self.store).settle([row], {}, at)
 
     def app(self) -> ASGIApp:
         return create_app(self, self.settings, self.claims)
