@@ -47,6 +47,15 @@ def test_the_proxy_knows_the_portal_by_name(running: Gateway) -> None:
     assert "<h1>this-machine</h1>" in text
 
 
+def test_the_head_of_the_portal_through_the_proxy_is_not_followed_by_a_body(
+    running: Gateway,
+) -> None:
+    proxy = ("-x", f"http://127.0.0.1:{running.proxy}")
+    text = ask("http://tripgate/", "-I", "http://tripgate/captive-api", *proxy)
+    assert text.count("HTTP/1.1 200 ") == 2
+    assert "<html" not in text
+
+
 def test_the_portal_through_the_proxy_costs_nothing(running: Gateway) -> None:
     running.rest()
     before = running.recorded()

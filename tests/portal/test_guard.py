@@ -146,10 +146,11 @@ async def test_a_token_without_its_cookie_is_refused(world: PortalWorld) -> None
 
 
 async def test_the_token_of_another_device_is_refused(world: PortalWorld) -> None:
-    async with world.visit("10.0.0.9") as other:
+    app = world.app()
+    async with world.visit("10.0.0.9", app=app) as other:
         stolen = await token(other)
         cookies = dict(other.cookies)
-    async with world.visit() as browser:
+    async with world.visit(app=app) as browser:
         browser.cookies.update(cookies)
         got = await post(browser, "/claim", code="0000-0007", token=stolen)
     assert got.status_code == 403

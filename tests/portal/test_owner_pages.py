@@ -96,6 +96,17 @@ async def test_a_device_that_is_not_the_owners_changes_nothing(
     assert world.book == before
 
 
+async def test_the_ledger_is_not_asked_for_a_device_that_is_not_the_owners(
+    world: PortalWorld,
+) -> None:
+    guest = await two(world)
+    async with world.visit(GUEST) as browser:
+        known = await token(browser)
+        world.store.down = "the ledger is away"
+        got = await post(browser, f"/devices/{guest.id}/approve", token=known)
+    assert got.status_code == 403
+
+
 async def test_a_blocked_owner_changes_nothing(world: PortalWorld) -> None:
     guest = await two(world)
     async with world.visit() as browser:

@@ -125,10 +125,17 @@ class PortalWorld:
 
     @asynccontextmanager
     async def visit(
-        self, address: str = PHONE, base: str = f"http://{HERE}", language: str = "en"
+        self,
+        address: str = PHONE,
+        base: str = f"http://{HERE}",
+        language: str = "en",
+        app: ASGIApp | None = None,
     ) -> AsyncIterator[httpx.AsyncClient]:
-        """A browser on the device at ``address``; its requests reach the address ``HERE``."""
-        app = self.app()
+        """A browser on the device at ``address``; its requests reach the address ``HERE``.
+
+        ``app``: the portal, where several visits are of the same one.
+        """
+        app = app or self.app()
 
         async def arrived(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
             await app({**scope, "server": (HERE, 80)}, receive, send)
