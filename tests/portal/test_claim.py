@@ -78,6 +78,12 @@ async def test_a_wrong_code_changes_nothing(world: PortalWorld, code: str) -> No
     assert owners(world) == []
 
 
+async def test_the_page_after_a_wrong_code_does_not_come_again_by_itself(
+    world: PortalWorld, code: str
+) -> None:
+    assert "refresh" not in (await enter(world, WRONG))[1].partition("</style>")[2]
+
+
 async def test_a_device_has_a_few_tries_and_then_waits(world: PortalWorld, code: str) -> None:
     for _ in range(DEVICE_TRIES):
         assert (await enter(world, WRONG))[0] == 403

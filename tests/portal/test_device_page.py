@@ -184,7 +184,7 @@ async def test_the_waiting_page_comes_again_by_itself_with_and_without_script(
 ) -> None:
     text = await page(world)
     assert '<body data-refresh="5">' in text
-    assert '<noscript><meta http-equiv="refresh" content="20"></noscript>' in text
+    assert '<noscript><meta http-equiv="refresh" content="60"></noscript>' in text
 
 
 @pytest.mark.parametrize("known", [True, False])
