@@ -79,7 +79,10 @@ async def test_a_second_head_that_does_not_come_ends_the_connection(
         writer.close()
 
 
-async def test_one_client_holds_so_many_connections_and_no_more() -> None:
+async def test_one_client_holds_so_many_connections_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "HEAD_S", 60)
     async with serving() as port:
         held = [
             await asyncio.open_connection("127.0.0.1", port) for _ in range(web.MOST_PER_CLIENT)

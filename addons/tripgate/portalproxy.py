@@ -64,7 +64,8 @@ class PortalPages:
                 await self._app(_scope(who, local, self._at.port, request), receive, send)
         except TimeoutError:
             started, body = {"status": 503, "headers": []}, bytearray()
-        return http.Response.make(started["status"], bytes(body), tuple(started["headers"]))
+        content = b"" if request.method == "HEAD" else bytes(body)
+        return http.Response.make(started["status"], content, tuple(started["headers"]))
 
 
 def _scope(who: Client, local: str, port: int, request: http.Request) -> dict[str, Any]:

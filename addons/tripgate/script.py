@@ -58,8 +58,8 @@ def _ports() -> frozenset[int]:
 
 
 def make() -> list[object]:
-    """The addons, and mitmproxy's connections from now on metered."""
-    settings = load()
+    """The addons, and mitmproxy's connections from now on metered. There is no portal."""
+    settings = load(portal="off")
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
     handler.install(gateway.gate)
     return [Hooks(gateway.gate), Lifecycle(gateway)]

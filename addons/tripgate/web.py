@@ -40,7 +40,8 @@ class _Protocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
+        cycle: Any = self.cycle  # None before the first request
+        if cycle is not None and not cycle.response_complete:
             self._heard()
         else:
             self._wait_for_head()
@@ -104,7 +105,7 @@ def _config(app: AsgiApp) -> uvicorn.Config:
 
 def listen(address: Endpoint) -> list[socket.socket]:
     """Listening sockets for ``address``. Raises ``OSError``."""
-    made = []
+    made: list[socket.socket] = []
     for host in address.hosts:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:

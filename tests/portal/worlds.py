@@ -108,27 +108,34 @@ class PortalWorld:
         plan = Plan(**changes)  # type: ignore[arg-type]
         await self.edit(lambda book: books.set_plan(book, plan))
 
-    async def used(self, device: Device, service: str, volume: int) -> None:
-        """Bytes that the gateway has counted today."""
+    async def used(self, device: Device, service: str, volume: int, at: int = NOW) -> None:
+        """Bytes that the gateway counted, today or ``at`` an earlier instant."""
         self._leases += 1
-        began = starts(self.book.plan, NOW)
-        parts = increments(device.id, Service(service, "video"), None, 0, volume, NOW, began)
+        began = starts(self.book.plan, at)
+        parts = increments(device.id, Service(service, "video"), None, 0, volume, at, began)
         row = Settlement(
             lease=f"test:{self._leases}:1", device=device.id, granted=volume, used=volume,
             final=True, limits=limits_for(self.book, device, began), trusted=True, parts=volume,
             increments=parts,
         )  # fmt: skip
-        await MemoryLedger(self.store).settle([row], {}, NOW)
+        await MemoryLedger(self.store).settle([row], {}, at)
 
     def app(self) -> ASGIApp:
         return create_app(self, self.settings, self.claims)
 
     @asynccontextmanager
     async def visit(
-        self, address: str = PHONE, base: str = f"http://{HERE}", language: str = "en"
+        self,
+        address: str = PHONE,
+        base: str = f"http://{HERE}",
+        language: str = "en",
+        app: ASGIApp | None = None,
     ) -> AsyncIterator[httpx.AsyncClient]:
-        """A browser on the device at ``address``; its requests reach the address ``HERE``."""
-        app = self.app()
+        """A browser on the device at ``address``; its requests reach the address ``HERE``.
+
+        ``app``: the portal, where several visits are of the same one.
+        """
+        app = app or self.app()
 
         async def arrived(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
             await app({**scope, "server": (HERE, 80)}, receive, send)

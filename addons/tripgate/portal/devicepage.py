@@ -85,7 +85,7 @@ class DevicePage:
             blocked=blocked,
             problem=problem,
             token=known.token,
-            refresh=PENDING_REFRESH_S,
+            refresh=0 if problem else PENDING_REFRESH_S,  # a reload would send the form again
         )
         return HTMLResponse(page, status)
 

@@ -146,7 +146,7 @@ async def form(request: Request) -> Mapping[str, str]:
         raise FormError(400) from None
     known = visitor(request)
     given = fields.get("token", "").encode()
-    if known.new or not hmac.compare_digest(given, known.token.encode()):
+    if not hmac.compare_digest(given, known.token.encode()):
         raise FormError(403)
     return fields
 
