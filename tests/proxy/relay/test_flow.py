@@ -3,11 +3,19 @@
 import asyncio
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from tests.proxy.relay.relay_world import (
-    RelayWorld, exactly, listening, recv, reset, rest, send, until,
+    RelayWorld,
+    exactly,
+    listening,
+    recv,
+    reset,
+    rest,
+    send,
+    until,
 )  # fmt: skip
 
 MIB = 1 << 20
@@ -121,23 +129,27 @@ async def test_a_failed_connect_resets_the_client(world: RelayWorld) -> None:
 
 
 async def test_everything_is_given_back_when_connections_end(world: RelayWorld) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(50):
-        client, server = await world.pair()
-        client.close()
-        server.close()
-    await until(lambda: world.flows == 0)
-    await asyncio.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) == before
-    assert world.relay.connections == 0
+    async def fifty() -> int:
+        for _ in range(50):
+            client, server = await world.pair()
+            client.close()
+            server.close()
+        await until(lambda: world.relay.connections == 0)
+        await asyncio.sleep(0)
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    assert await fifty() == await fifty()
+    assert world.flows == 0
 
 
 async def test_a_thousand_connections_under_reused_descriptors_do_not_mix(
     world: RelayWorld,
 ) -> None:
+    echoes = set[asyncio.Future[None]]()
+
     async def echo() -> None:
         while True:
-            asyncio.ensure_future(_echo_one(await world.accepted()))
+            echoes.add(asyncio.ensure_future(_echo_one(await world.accepted())))
 
     async def _echo_one(sock: socket.socket) -> None:
         await send(sock, await recv(sock))
