@@ -48,6 +48,21 @@ class WireState:
 class Meter:
     """Counts one upstream connection against the budget that ``budget()`` gives at that moment."""
 
+    __slots__ = (
+        "_budget",
+        "_down_posted",
+        "_family",
+        "_name",
+        "_overhead",
+        "_overhead_posted",
+        "_sniffer",
+        "_up_posted",
+        "address",
+        "down",
+        "ended",
+        "up",
+    )
+
     def __init__(
         self, budget: Callable[[], Budget], name: str | None, address: str, family: int = 4
     ) -> None:

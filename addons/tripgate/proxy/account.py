@@ -24,12 +24,15 @@ from tripgate.core.model import Limit
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
 
+FREE = 1 << 62
+"""A window, or what is left, without bound."""
+
 
 class Metered(Protocol):
     """A flow as its account sees it."""
 
-    meter: Meter
-
+    @property
+    def meter(self) -> Meter: ...
     def wire(self) -> WireState | None: ...
     def window(self, volume: int) -> None: ...
     def cut(self) -> bool: ...
@@ -94,7 +97,13 @@ class Account:
         self.refusal: Refusal | None = None
         self.beyond: int | None = None
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
-        self._held_at: int | None = None
+        self.rate: int | None = None
+        """Bits per second that the flows may move together; ``None``: unthrottled."""
+        self.posted = Moved()
+        """All that the flows ever posted: what a kernel counter is compared with."""
+        self._credit = [0, 0]
+        self._share = FREE
+        self._hold_below, self._hold_above = NEAR, FREE
         self._nothing = Budget(revoked=True)
 
     @property
@@ -123,27 +132,50 @@ class Account:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
         if self.lease:
             self.lease.slot.set(self.lease.budget.taken)
-        self.hold()
+            self.hold()
+
+    # -- receive windows (rule 4) -----------------------------------------------------------
+
+    def join(self, flow: Metered) -> None:
+        """One flow more: it gets its share, the others less when that makes a difference."""
+        self.flows.add(flow)
+        room = self._room()
+        if room > NEAR:
+            return
+        if 5 * self._share_of(room) < 4 * self._share or self._share == FREE:
+            self._hold(room)
+        else:
+            flow.window(self._share)
 
     def hold(self) -> None:
-        """Keep the receive windows within what is left (rule 4)."""
+        """Share out the receive windows anew where what is left has changed enough."""
         if self.beyond is not None:
-            self._hold(self.beyond + self.budget.left)
+            room = self.beyond + self.budget.left
+            if not self._hold_below < room <= self._hold_above:
+                self._hold(room)
+
+    def hold_windows(self) -> None:
+        """Share out the receive windows anew, after a change of what is left."""
+        self._hold(self._room())
+
+    def _room(self) -> int:
+        return FREE if self.beyond is None else self.beyond + self.budget.left
+
+    def _share_of(self, room: int) -> int:
+        return room // (2 * max(1, len(self.flows)))
 
     def _hold(self, room: int) -> None:
-        if room > NEAR:
-            self._held_at = None
-        elif self._held_at is None or not 3 * self._held_at < 4 * room <= 5 * self._held_at:
-            self.hold_windows(room)
+        near = room <= NEAR
+        share = self._share_of(room) if near else FREE
+        if not near and self._share == FREE:
+            return
+        self._share = share
+        self._hold_below = 4 * room // 5 if near else NEAR
+        self._hold_above = 4 * room // 3 if near else FREE
+        for flow in self.flows:
+            flow.window(share)
 
-    def hold_windows(self, room: int | None = None) -> None:
-        """Share out the receive windows (rule 4), after a change of what is left or of flows."""
-        if room is None and self.beyond is not None:
-            room = self.beyond + self.budget.left
-        if room is not None and room <= NEAR:
-            self._held_at = room
-            for flow in self.flows:
-                flow.window(room // (2 * len(self.flows)))
+    # -- what was moved ---------------------------------------------------------------------
 
     def collect(self, *, everything: bool = False) -> None:
         """Add what the flows moved since the last time to the lease's parts.
@@ -164,6 +196,32 @@ class Account:
             part.up += new.up
             part.down += new.down
             part.overhead += new.overhead
+            self.posted.up += new.up
+            self.posted.down += new.down
+
+    def spend_rest(self, name: str | None) -> None:
+        """What is left is too little for a single packet: it counts as used, or the budget would
+        never be empty and nobody would ask for more."""
+        if self.lease and (rest := self.budget.take(self.budget.left)):
+            self.lease.parts[name].down += rest
+            self.posted.down += rest
+            self.moved()
+
+    def correct(self, up: int, down: int, name: str | None = None) -> None:
+        """A better counter saw so many bytes more (or fewer) than ``posted`` says, since the last
+        correction. What was settled stands: bytes too many are made good by the next ones."""
+        if self.lease is None:
+            self._opener(self)
+        assert self.lease is not None
+        part = self.lease.parts[name]
+        self._credit[0] -= up
+        self._credit[1] -= down
+        for way, credit in zip(("up", "down"), self._credit, strict=True):
+            back = min(credit, max(0, getattr(part, way)))
+            self._credit[way == "down"] -= back
+            setattr(part, way, getattr(part, way) - back)
+            self.lease.budget.charge(-back)
+        self.moved()
 
     def end(self, flow: Metered, wire: WireState | None) -> None:
         """A flow is over: its rest goes to the present lease, opened for it if there is none."""
