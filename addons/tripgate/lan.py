@@ -50,8 +50,9 @@ class Lan:
         enroller: Enroller,
         doors: Doors,
         cut: Callable[[IPAddress], None],
+        presence: Presence,
     ) -> None:
-        self.presence = Presence()
+        self.presence = presence
         self._desk = desk
         self._enroller = enroller
         self._doors = doors
@@ -119,8 +120,8 @@ class Lan:
     def is_open(self, device: Device) -> bool:
         """May its packets be forwarded? Not while a limit refuses it."""
         account = self._desk.accounts.get(device.id)
-        refused = account is not None and account.refusal is not None and account.budget.left <= 0
-        return device.state is DeviceState.APPROVED and not refused
+        exhausted = account is not None and account.exhausted
+        return device.state is DeviceState.APPROVED and not exhausted
 
     # -- who somebody is ----------------------------------------------------------------------
 

@@ -123,6 +123,11 @@ class Meter:
         self._overhead_posted = self._overhead
         return new
 
+    def post_payload(self) -> tuple[int, int]:
+        """Payload up and down since the last call; headers are somebody else's to count."""
+        new = self.post(None)
+        return new.up, new.down
+
     def end(self, wire: WireState | None) -> None:
         """The connection is over; ``wire`` is its last state, ``None`` if there is none."""
         if self.ended:

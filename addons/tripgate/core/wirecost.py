@@ -8,7 +8,7 @@ Rules
 3. Opening and closing a connection are headers too: three segments with the options of a SYN, then
    a FIN and its acknowledgement on each side.
 4. It is an estimate: it knows nothing of retransmissions, nor of how a server cuts its data. The
-   kernel's counters put it right (:meth:`tripgate.proxy.account.Account.correct`).
+   kernel's counters put it right (:mod:`tripgate.proxy.kernelaccount`).
 """
 
 from dataclasses import dataclass

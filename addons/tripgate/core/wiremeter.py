@@ -20,7 +20,7 @@ from tripgate.core.wirecost import WireCost
 class WireMeter(Meter):
     """``up`` and ``down`` are bytes of L3; ``payload_up``, ``payload_down`` what they carried."""
 
-    __slots__ = ("cost", "payload_down", "payload_up")
+    __slots__ = ("_payload", "cost", "payload_down", "payload_up")
 
     def __init__(
         self, budget: Callable[[], Budget], name: str | None, address: str, cost: WireCost
@@ -29,6 +29,7 @@ class WireMeter(Meter):
         self._sniffer = None
         self.cost = cost
         self.payload_up = self.payload_down = 0
+        self._payload = (0, 0)
 
     def room(self, want: int) -> int:
         """Bytes of ``want`` that may be moved now; 0 means: wait for a grant."""
@@ -74,6 +75,11 @@ class WireMeter(Meter):
         new = Posting(up - self._up_posted, self.down - self._down_posted, 0)
         self._up_posted, self._down_posted = up, self.down
         return new
+
+    def post_payload(self) -> tuple[int, int]:
+        up, down = self.payload_up - self._payload[0], self.payload_down - self._payload[1]
+        self._payload = (self.payload_up, self.payload_down)
+        return up, down
 
     def end(self, wire: WireState | None) -> None:
         """The connection is over; ``wire`` is its last state, ``None`` if all is accounted for."""

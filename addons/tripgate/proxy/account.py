@@ -24,6 +24,8 @@ from tripgate.core.model import Limit
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
 
+PACKET = 1500
+
 FREE = 1 << 62
 """A window, or what is left, without bound."""
 
@@ -99,9 +101,6 @@ class Account:
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
         self.rate: int | None = None
         """Bits per second that the flows may move together; ``None``: unthrottled."""
-        self.posted = Moved()
-        """All that the flows ever posted: what a kernel counter is compared with."""
-        self._credit = [0, 0]
         self._share = FREE
         self._hold_below, self._hold_above = NEAR, FREE
         self._nothing = Budget(revoked=True)
@@ -114,6 +113,11 @@ class Account:
     def open(self, lease_id: str, limits: tuple[Limit, ...], slot: Slot) -> Lease:
         self.lease = Lease(lease_id, limits, Budget(), slot, defaultdict(Moved))
         return self.lease
+
+    @property
+    def exhausted(self) -> bool:
+        """There is not even a packet's worth left, and no more to be had."""
+        return self.refusal is not None and self.budget.left < PACKET
 
     def grown(self) -> None:
         """A grant has raised the budget."""
@@ -196,32 +200,13 @@ class Account:
             part.up += new.up
             part.down += new.down
             part.overhead += new.overhead
-            self.posted.up += new.up
-            self.posted.down += new.down
 
     def spend_rest(self, name: str | None) -> None:
         """What is left is too little for a single packet: it counts as used, or the budget would
         never be empty and nobody would ask for more."""
         if self.lease and (rest := self.budget.take(self.budget.left)):
             self.lease.parts[name].down += rest
-            self.posted.down += rest
             self.moved()
-
-    def correct(self, up: int, down: int, name: str | None = None) -> None:
-        """A better counter saw so many bytes more (or fewer) than ``posted`` says, since the last
-        correction. What was settled stands: bytes too many are made good by the next ones."""
-        if self.lease is None:
-            self._opener(self)
-        assert self.lease is not None
-        part = self.lease.parts[name]
-        self._credit[0] -= up
-        self._credit[1] -= down
-        for way, credit in zip(("up", "down"), self._credit, strict=True):
-            back = min(credit, max(0, getattr(part, way)))
-            self._credit[way == "down"] -= back
-            setattr(part, way, getattr(part, way) - back)
-            self.lease.budget.charge(-back)
-        self.moved()
 
     def end(self, flow: Metered, wire: WireState | None) -> None:
         """A flow is over: its rest goes to the present lease, opened for it if there is none."""

@@ -76,9 +76,13 @@ class KernelAccount(Account):
         meter = flow.meter
         if not sure and not (meter.named or meter.down):
             return  # the name is in the next bytes
-        new = meter.post(None)
-        if new.up or new.down:
-            self._attribution.add(meter.name, Volume(new.up, new.down))
+        payload = Volume(*meter.post_payload())
+        if payload.total:
+            self._attribution.add(meter.name, payload)
+
+    def spend_rest(self, name: str | None) -> None:
+        """Too little for a packet: an estimate, so that somebody asks for more."""
+        self.budget.take(self.budget.left)
 
     def count(self, counted: Counted, elapsed: float) -> None:
         """Take a reading: the truth instead of the estimates, and the names to it.

@@ -98,7 +98,7 @@ class Relay(Lane):
         peek.end()
         purse = self._purse(verdict.account)
         host = asked.destination[0]
-        meter = WireMeter(purse.budget, asked.name, host, cost)
+        meter = WireMeter(purse.budget, verdict.name or asked.name, host, cost)
         flow = RelayFlow(self, purse, meter, peek.sock, peek.crowd)
         self.engine.hand_over(peek.sock.fileno(), flow)
         self.stats.verdicts["allow"] += 1

@@ -32,10 +32,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """``account`` pays; the upstream socket carries ``mark`` (0: none)."""
+    """``account`` pays; the upstream socket carries ``mark`` (0: none).
+
+    ``name``: under which the bytes are counted; ``None``: what the first bytes named.
+    """
 
     account: Account
     mark: int
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
