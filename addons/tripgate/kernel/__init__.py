@@ -1,0 +1,1 @@
+"""The kernel: one nftables table, routing, and what was changed for it."""
