@@ -10,6 +10,7 @@ Rules
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from tripgate.core.address import IPAddress
 from tripgate.core.book import BookError, device_by_identity
 from tripgate.core.model import Device, DeviceState
 from tripgate.core.presence import Appeared, Change, Conflict, Gained, Moved, Presence
+from tripgate.core.routerspec import Station
 from tripgate.ledger.protocol import LedgerDown
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.enrol import Enroller
@@ -32,8 +34,8 @@ log = logging.getLogger("tripgate.lan")
 class Doors(Protocol):
     """The kernel's maps."""
 
-    def set_devices(self, macs: Mapping[str, int], open_slots: frozenset[int]) -> None:
-        """MACs and their slots, and which slots are open. Raises ``OSError``."""
+    def set_devices(self, stations: Mapping[int, Station]) -> None:
+        """All devices by slot. Raises ``OSError``."""
 
 
 def identity(mac: str) -> str:
@@ -58,7 +60,8 @@ class Lan:
         self._doors = doors
         self._cut = cut
         self._unknown: asyncio.Queue[str] = asyncio.Queue(QUEUE_MOST)
-        self._told: tuple[Mapping[str, int], frozenset[int]] | None = None
+        self._told: Mapping[int, Station] | None = None
+        self._shut = False
 
     # -- what the LAN says --------------------------------------------------------------------
 
@@ -100,17 +103,24 @@ class Lan:
 
     def follow(self) -> None:
         """Bring book and presence to the kernel; nothing is sent that it knows already."""
-        devices = self._desk.book.devices.values()
-        known = {mac: device.slot for device in devices for mac in macs_of(device)}
-        opened = frozenset(device.slot for device in devices if self.is_open(device))
-        self.presence.pin(known)
-        if (known, opened) == self._told:
+        stations = {one.slot: self._station(one) for one in self._desk.book.devices.values()}
+        if stations == self._told:
             return
+        self.presence.pin(mac for station in stations.values() for mac in station.macs)
         try:
-            self._doors.set_devices(known, opened)
-            self._told = known, opened
+            self._doors.set_devices(stations)
+            self._told = stations
         except OSError as error:
             log.error("the kernel does not take the devices: %s", error)
+
+    def _station(self, device: Device) -> Station:
+        opened = self.is_open(device) and not self._shut
+        return Station(frozenset(macs_of(device)), open=opened, owner=device.manages)
+
+    def shut(self) -> None:
+        """Nobody is open any more."""
+        self._shut = True
+        self.follow()
 
     def forget_told(self) -> None:
         """The kernel's maps were made anew: tell it everything again."""
@@ -129,6 +139,11 @@ class Lan:
         """The device that owns the address now."""
         mac = self.presence.owner(address)
         return device_by_identity(self._desk.book, identity(mac)) if mac else None
+
+    def identity_at(self, address: str) -> str | None:
+        """The identity of the client at ``address``, known to the book or not."""
+        mac = self.presence.owner(ipaddress.ip_address(address.partition("%")[0]))
+        return identity(mac) if mac else None
 
     def present(self) -> frozenset[str]:
         """Ids of the devices that are on the LAN."""

@@ -40,6 +40,12 @@ def serve(settings: Settings) -> int:
     except REFUSALS as error:
         print(f"tripgate: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"tripgate: {error}: run it as root (sudo ./deploy/up …)", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"tripgate: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -65,7 +71,8 @@ def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:
     metrics: list[tuple[Endpoint, AsgiApp]] = []
     if settings.metrics:
         metrics.append((settings.metrics, create_app(measure.read)))
-    return [*metrics, *portal_sites(gateway)]
+    identify = gateway.router.identify if gateway.router else None
+    return [*metrics, *portal_sites(gateway, identify)]
 
 
 def modes(settings: Settings) -> list[str]:

@@ -25,11 +25,14 @@ from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
 from tripgate.pages import Pages
 from tripgate.proxy import control
+from tripgate.proxy.account import Account
 from tripgate.proxy.desk import LeaseDesk, Stores
 from tripgate.proxy.enrol import Enroller
 from tripgate.proxy.gate import Gate
+from tripgate.proxy.kernelaccount import KernelAccount
 from tripgate.proxy.settle import Settler
 from tripgate.proxy.stats import Stats
+from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import Identity, StateFolder
 
@@ -49,12 +52,18 @@ class Gateway:
         self.clock = clock
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
-        self.desk = LeaseDesk(clock, self.stats)
+        routed = settings.mode == "router"
+        self.desk = LeaseDesk(clock, self.stats, KernelAccount if routed else Account)
         self.enroller = Enroller(self.desk, clock)
-        self.gate = Gate(
-            self.desk, self.enroller, Pages(self._book, settings.portal).page, self.own_ports
+        page = Pages(self._book, settings.portal).page
+        self.gate = Gate(self.desk, self.enroller, page, self.own_ports)
+        catalogue = load_catalogue()
+        self.router = (
+            Router(settings, self.folder, self.desk, self.enroller, catalogue, page)
+            if routed
+            else None
         )
-        self._settler = Settler(self.desk, load_catalogue())
+        self._settler = Settler(self.desk, catalogue, self.router.read if self.router else None)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +84,9 @@ class Gateway:
         self._exit.enter_context(self.folder.locked())
         before = self.folder.read_identity()
         gateway = before.gateway if before else secrets.token_hex(8)
+        if self.router is not None:
+            self._exit.push_async_callback(self.router.put_back)
+            self.router.shut(gateway)
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
@@ -92,11 +104,15 @@ class Gateway:
         self.desk.connect(Stores(ledger, registry, journal, progress), gateway, prefix)
         self.stats.ledger_up = True
         await self.desk.reload()
-        await self.enroller.enrol_host()
+        if self.router is None:
+            await self.enroller.enrol_host()
         server = await control.serve(self.folder.control_socket, self._told)
         self._exit.callback(server.close)
         self._exit.push_async_callback(self._end_tasks)
         self._exit.push_async_callback(self._settle_last)
+        if self.router is not None:
+            self._exit.push_async_callback(self.router.close)
+            await self.router.open()
         self._spawn(self._settler.run())
         self._spawn(self._watch())
         self._spawn(self._keep_server())
@@ -179,6 +195,16 @@ class Gateway:
         """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""
         up = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "up")
         down = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "down")
+        uplink = {"up": up, "down": down, "unattributed": 0}
+        live: dict[str, Any] = {}
+        if self.router is not None:
+            meter = self.router.meter
+            uplink = {
+                "up": meter.uplink.up,
+                "down": meter.uplink.down,
+                "unattributed": meter.unattributed.total,
+            }
+            live = {"present": self.router.described()}
         return {
             "mode": self.settings.mode,
             "version": __version__,
@@ -186,8 +212,9 @@ class Gateway:
             "clock": "trusted" if self.clock.trusted() else "untrusted",
             "flows": sum(len(account.flows) for account in self.desk.accounts.values()),
             "devices": len(self.desk.book.devices),
-            "uplink": {"up": up, "down": down, "unattributed": 0},
+            "uplink": uplink,
             "uptime_s": int(self.clock.monotonic() - self._began),
+            **live,
         }
 
 

@@ -68,21 +68,20 @@ def count_server(lab: "Lab", address: str) -> Bytes:
 def count_link(lab: "Lab") -> Bytes:
     shown = lab.run(lab.carrier, ["ip", "-j", "-s", "link", "show", "dev", "up0"]).stdout
     stats = json.loads(shown)[0]["stats64"]
-    arp = {name: _counter(lab, name) for name in ("up", "down")}
-    return Bytes(
-        up=_l3(stats["rx"]) - arp["up"],
-        down=_l3(stats["tx"]) - arp["down"],
-    )
+    # On the way out an ARP packet has its link header when it is counted.
+    up, down = _counter(lab, "up"), _counter(lab, "down")
+    return Bytes(up=_l3(stats["rx"]) - up["bytes"], down=_l3(stats["tx"]) - _l3(down))
 
 
 def _l3(direction: dict[str, int]) -> int:
     return direction["bytes"] - ETHERNET_HEADER * direction["packets"]
 
 
-def _counter(lab: "Lab", name: str) -> int:
+def _counter(lab: "Lab", name: str) -> dict[str, int]:
     for item in _list(lab, "counter", "arp", name):
         if "counter" in item:
-            return int(item["counter"]["bytes"])
+            counted = item["counter"]
+            return {"bytes": counted["bytes"], "packets": counted["packets"]}
     raise AssertionError(f"no counter {name}")
 
 

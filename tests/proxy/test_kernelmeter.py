@@ -27,7 +27,7 @@ class HandCounters:
         self.beside = NOTHING
         self.allowed: dict[int, int] = {}
 
-    def count(self, slot: int, total: Volume, forwarded: Volume = NOTHING) -> None:
+    def count(self, slot: int, total: Volume, forwarded: int = 0) -> None:
         before = self.slots.get(slot, SlotCount())
         self.slots[slot] = SlotCount(before.total + total, before.forwarded + forwarded)
 
@@ -89,7 +89,7 @@ async def test_the_count_takes_the_place_of_estimates(world: KernelWorld) -> Non
 
 async def test_bytes_get_the_names_of_the_flows(world: KernelWorld) -> None:
     await world.move(world.flow(), MB)
-    world.counters.count(world.phone.slot, Volume(50, MB + 100), Volume(0, 30))
+    world.counters.count(world.phone.slot, Volume(50, MB + 100), 30)
     await world.look()
     assert world.account.lease
     parts = world.account.lease.parts
@@ -183,11 +183,11 @@ async def test_a_busy_forwarder_gets_all_that_is_left_and_no_more(world: KernelW
     for _ in range(4):
         await world.look()
         allowed = world.counters.allowed[world.phone.slot]
-        world.counters.count(world.phone.slot, Volume(0, allowed), Volume(0, allowed))
+        world.counters.count(world.phone.slot, Volume(0, allowed), allowed)
     for _ in range(30):
         await world.look()
         allowed = world.counters.allowed[world.phone.slot]
-        world.counters.count(world.phone.slot, Volume(0, allowed), Volume(0, allowed))
+        world.counters.count(world.phone.slot, Volume(0, allowed), allowed)
     await world.settler.settle()
     assert (await world.used())[0] == 2 * MB
     assert world.counters.allowed[world.phone.slot] == 0
@@ -206,7 +206,7 @@ async def test_raising_a_cap_lets_the_kernel_forward_again(world: KernelWorld) -
     world.meter.present = {world.phone.id}
     await world.look()
     await world.look()
-    world.counters.count(world.phone.slot, Volume(0, FORWARD_MIN), Volume(0, FORWARD_MIN))
+    world.counters.count(world.phone.slot, Volume(0, FORWARD_MIN), FORWARD_MIN)
     await world.look()
     await world.look()
     assert world.counters.allowed[world.phone.slot] == 0

@@ -17,7 +17,7 @@ Rules
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tripgate.core.counts import NOTHING, Volume
+from tripgate.core.counts import Volume
 
 MOST_NAMES = 512
 
@@ -37,21 +37,24 @@ class Attribution:
             name = None
         self._pending[name] = self._pending.get(name, Volume()) + payload
 
-    def split(self, counted: Volume, forwarded: Volume = NOTHING) -> dict[Name, Volume]:
+    def split(self, counted: Volume, forwarded: int = 0) -> dict[Name, Volume]:
         """Give out what the kernel has counted since the last call.
 
-        ``forwarded``: the part of it that went past the relay; what exceeds it is ignored.
+        ``forwarded``: the part of it, both ways, that went past the relay. Its directions are not
+        known and are taken to be those of the whole.
         """
+        forwarded = min(forwarded, counted.total)
+        forwarded_up = forwarded * counted.up // counted.total if counted.total else 0
         weights = {name: volume.total for name, volume in self._pending.items() if volume.total}
         if weights:
             self._before = weights
         up = self._direction(
-            {name: volume.up for name, volume in self._pending.items()}, counted.up, forwarded.up
+            {name: volume.up for name, volume in self._pending.items()}, counted.up, forwarded_up
         )
         down = self._direction(
             {name: volume.down for name, volume in self._pending.items()},
             counted.down,
-            forwarded.down,
+            forwarded - forwarded_up,
         )
         self._keep(up.payload, down.payload)
         names = dict.fromkeys((*up.given, *down.given))

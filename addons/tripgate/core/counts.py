@@ -32,10 +32,10 @@ NOTHING = Volume()
 
 @dataclass(frozen=True, slots=True)
 class SlotCount:
-    """Cumulative L3 bytes of one slot; ``forwarded``: those that the kernel forwarded."""
+    """Cumulative L3 bytes of one slot; ``forwarded``: those, both ways, that no relay carried."""
 
     total: Volume = NOTHING
-    forwarded: Volume = NOTHING
+    forwarded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ class Reading:
 
 def fresh(before: Volume, now: Volume) -> Volume:
     """New bytes since ``before``, each direction for itself."""
-    return Volume(_fresh(before.up, now.up), _fresh(before.down, now.down))
+    return Volume(fresh_bytes(before.up, now.up), fresh_bytes(before.down, now.down))
 
 
-def _fresh(before: int, now: int) -> int:
+def fresh_bytes(before: int, now: int) -> int:
+    """As :func:`fresh`, of one number."""
     return now - before if now >= before else now

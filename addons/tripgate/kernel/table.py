@@ -1,206 +1,208 @@
-"""The kernel's tables: made, read, fed with quotas, taken back.
+"""The kernel's table: who is open, what may be forwarded, what was counted.
 
 Rules
-1. A slot's quota is what its device may still have forwarded. It is made anew where it had run out
-   (what was dropped has counted in it), else only its limit moves, so that nothing which passes
-   meanwhile is forgotten.
-2. A reading is one look at all counters; the interfaces are looked at in the same moment, less
-   link headers and ARP.
-3. ``generation`` names this life of the counters: another boot or a table made anew is another.
+1. Nothing is forwarded for a device that is not open, or has no grant. Opening grants nothing.
+2. A grant is cumulative: ``grant(slot, n)`` means that ``n`` forwarded bytes, of all generations
+   of the counter, may have passed. Repeating it changes nothing; a smaller one takes back.
+3. While a slot is not spent its quota is moved by the difference, in the kernel, so that no packet
+   falls between reading and writing. Once spent nothing passes it any more, and it is made anew
+   from what was counted.
+4. A new program on an old table goes on: quotas and counters stand; devices are closed until
+   they are opened again. After a loss of the table (:meth:`repair`) a slot gets what was granted
+   less what was last read, never more.
+5. All calls block for a transaction (milliseconds) and may come from any one thread at a time;
+   each belongs to the network namespace in which the table was made.
 """
 
-import logging
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from tripgate.core import nftrules
-from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh
-from tripgate.core.nftrules import TABLE, RuleSpec
+from tripgate.core.generation import Total
+from tripgate.core.kernelreading import (
+    Count,
+    Reading,
+    ReadingError,
+    less_arp,
+    parse_arp,
+    parse_table,
+)
+from tripgate.core.routerspec import RouterSpec, Station, check_slot
+from tripgate.kernel.links import read_links
 from tripgate.kernel.nft import Nft, NftError
 
-_NET = Path("/sys/class/net")
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
-_ETHERNET = 1  # ARPHRD_ETHER (linux/if_arp.h)
-_HEADER = 14
+# A quota in a listing: its limit moves with every grant.
+_QUOTA = re.compile(r"^\tquota \w+ \{\n.*?^\t\}\n\s*?^", re.MULTILINE | re.DOTALL)
 
-log = logging.getLogger("tripgate.table")
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One reading of everything, raw: a smaller figure than before is a new generation."""
+
+    table: Reading
+    uplinks: Mapping[str, Count]
 
 
 @dataclass(slots=True)
-class _Quota:
-    """A quota of the kernel: its object's name, its limit and what had passed at the last look."""
+class _Grant:
+    """``granted``: cumulative forwarded bytes; ``limit``: the kernel object's own."""
 
-    name: str
+    granted: int
     limit: int
-    used: int = 0
 
 
+@dataclass(slots=True)
 class KernelTable:
-    """The tables of one gateway. Every method may raise ``OSError``."""
+    """The gateway's nftables table in this network namespace."""
 
-    def __init__(self, nft: Nft) -> None:
-        self._nft = nft
-        self._quotas: dict[int, _Quota] = {}
-        self._made = 0
-        self._uplinks: tuple[str, ...] = ()
-        self._uplink = NOTHING
-        self._before: dict[str, Volume] = {}
+    nft: Nft = field(default_factory=Nft)
+    _spec: RouterSpec | None = None
+    _stations: dict[int, Station] = field(default_factory=dict)
+    _grants: dict[int, _Grant] = field(default_factory=dict)
+    _forwarded: dict[int, Total] = field(default_factory=dict)
+    _rules: str = ""
 
-    # -- life -------------------------------------------------------------------------------
+    # ------------------------------------------------------------------ the table
 
-    def apply(self, spec: RuleSpec) -> None:
-        """Make the tables, or bring them to what ``spec`` says; counters go on."""
-        self._uplinks = spec.uplinks
-        self._nft.run(nftrules.text(spec))
-        self._adopt()
+    def apply(self, spec: RouterSpec) -> None:
+        """Load the rules for ``spec``; loading them again changes nothing. ``NftError``."""
+        first = self._spec is None
+        self.nft.run(nftrules.render(spec, self._stations))
+        self._spec = spec
+        self._rules = self._loaded()
+        if first:
+            self._adopt(self._read())
 
     def remove(self) -> None:
-        """Take both tables back."""
-        self._nft.run(nftrules.removal())
-        self._quotas.clear()
+        """Take the table away, with its counters. ``NftError``."""
+        self.nft.run(nftrules.render_removal())
+        self._spec, self._rules = None, ""
+        self._grants.clear()
+        self._restart()
 
-    def generation(self) -> str:
-        """Which life of the counters this is."""
-        found = self._nft.query("list tables inet")
-        handles = [one["table"]["handle"] for one in found if _is_ours(one)]
-        return f"{_BOOT.read_text(encoding='ascii').strip()} {handles}"
+    def intact(self) -> bool:
+        """Whether the rules in the kernel are the ones that were loaded."""
+        try:
+            return self._spec is not None and self._loaded() == self._rules
+        except NftError:
+            return False
 
-    def fingerprint(self) -> str:
-        """The rules without counters and elements: another text means a change by somebody."""
-        return self._nft.text(f"list table inet {TABLE}")
+    def repair(self) -> None:
+        """Put everything back after somebody else's change: rules, sets, quotas. ``NftError``.
 
-    def _adopt(self) -> None:
-        """Take over the quotas that a run before left: they go on as they are."""
-        found = self._elements("map", "quotas")
-        limits = {one["name"]: one for one in self._objects("quotas", "quota")}
-        self._quotas = {
-            slot: _Quota(name, limits[name]["bytes"], limits[name]["used"])
-            for slot, name in found
-            if name in limits
-        }
-        numbers = [int(name.rpartition("_")[2]) for name in limits]
-        self._made = max(numbers, default=0)
+        What still stands is left, counters above all; if the rules cannot be loaded over what is
+        there, from an empty table.
+        """
+        assert self._spec, "nothing was applied"
+        whole = nftrules.render(self._spec, self._stations)
+        try:
+            self.nft.run(whole + self._mend(self._read()))
+        except (NftError, ReadingError):
+            self._restart()
+            self.nft.run(nftrules.render_removal() + whole + self._mend(Reading()))
+        self._rules = self._loaded()
 
-    # -- devices ----------------------------------------------------------------------------
+    def _mend(self, reading: Reading) -> str:
+        """The commands for the quotas that are missing, changed or not ours."""
+        text = [nftrules.no_quota(slot) for slot in reading.quotas if slot not in self._grants]
+        for slot, grant in self._grants.items():
+            quota = reading.quotas.get(slot)
+            if not (quota and quota.asked and quota.limit == grant.limit):
+                grant.limit = max(0, grant.granted - self._total(slot))
+                text.append(nftrules.new_quota(slot, grant.limit))
+        return "".join(text)
 
-    def set_devices(self, macs: Mapping[str, int], open_slots: Iterable[int]) -> None:
-        """Which MAC has which slot, and which slots are open, at once."""
-        elements = ", ".join(f"{mac} : {slot:#x}" for mac, slot in macs.items())
-        slots = ", ".join(f"{slot:#x}" for slot in open_slots)
-        self._nft.run(
-            f"flush map inet {TABLE} macs\nflush set inet {TABLE} open\n"
-            + (f"add element inet {TABLE} macs {{ {elements} }}\n" if elements else "")
-            + (f"add element inet {TABLE} open {{ {slots} }}\n" if slots else "")
-        )
+    # ------------------------------------------------------------------ devices
 
-    def set_owners(self, slots: Iterable[int]) -> None:
-        """Whose SSH is answered under ``--ssh owner``."""
-        elements = ", ".join(f"{slot:#x}" for slot in slots)
-        self._nft.run(
-            f"flush set inet {TABLE} owners\n"
-            + (f"add element inet {TABLE} owners {{ {elements} }}\n" if elements else "")
-        )
+    def open_device(self, slot: int, macs: Iterable[str], *, owner: bool = False) -> None:
+        """What ``macs`` send may be forwarded, as far as a grant goes. ``NftError``."""
+        self._change({slot: Station(frozenset(macs), open=True, owner=owner)})
 
-    def allow(self, volumes: Mapping[int, int]) -> None:
-        """Let so many more bytes of each slot be forwarded, from the last reading on (rule 1)."""
-        lines: list[str] = []
-        after = dict(self._quotas)
-        for slot, volume in volumes.items():
-            quota = self._quotas.get(slot)
-            if quota is None or (quota.used >= quota.limit and volume):
-                after[slot] = self._anew(slot, volume, quota, lines)
-            elif quota.used < quota.limit and quota.used + volume != quota.limit:
-                after[slot] = _Quota(quota.name, quota.used + volume, quota.used)
-                lines.append(_quota(quota.name, quota.used + volume))
-        if lines:
-            self._nft.run("\n".join(lines))
-            self._quotas = after
+    def close_device(self, slot: int) -> None:
+        """Nothing is forwarded for ``slot`` any more; it is still counted. ``NftError``."""
+        closed = replace(self._stations.get(slot, Station()), open=False)
+        self._change({slot: closed}, nftrules.no_quota(slot))
+        self._grants.pop(slot, None)
 
-    def _anew(self, slot: int, volume: int, old: _Quota | None, lines: list[str]) -> _Quota:
-        self._made += 1
-        name = f"q{slot}_{self._made}"
-        lines.append(_quota(name, volume))
-        if old is not None:
-            lines.append(f"delete element inet {TABLE} quotas {{ {slot:#x} }}")
-        lines.append(f'add element inet {TABLE} quotas {{ {slot:#x} : "{name}" }}')
-        if old is not None:
-            lines.append(f"delete quota inet {TABLE} {old.name}")
-        return _Quota(name, volume)
+    def set_macs(self, slot: int, macs: Iterable[str]) -> None:
+        """The MAC addresses of ``slot``, open or not. ``NftError``."""
+        station = self._stations.get(slot, Station())
+        self._change({slot: replace(station, macs=frozenset(macs))})
 
-    # -- reading ----------------------------------------------------------------------------
+    def set_stations(self, stations: Mapping[int, Station]) -> None:
+        """All devices at once; the quotas of those that are not open go. ``NftError``."""
+        gone = [slot for slot in self._grants if not stations.get(slot, Station()).open]
+        text = nftrules.render_stations(stations)
+        self.nft.run(text + "".join(nftrules.no_quota(slot) for slot in gone))
+        self._stations = dict(stations)
+        for slot in gone:
+            del self._grants[slot]
 
-    def read(self) -> Reading:
-        """All counters now."""
-        sides = [self._counters(name) for name in nftrules.SETS]
-        up, down, forwarded_up, forwarded_down = sides
-        slots = {
-            slot: SlotCount(
-                Volume(up.get(slot, 0), down.get(slot, 0)),
-                Volume(forwarded_up.get(slot, 0), forwarded_down.get(slot, 0)),
-            )
-            for slot in {*up, *down}
-        }
-        used = {one["name"]: one["used"] for one in self._objects("quotas", "quota")}
-        for quota in self._quotas.values():
-            quota.used = used.get(quota.name, quota.used)
-        return Reading(slots, self._interfaces())
+    def _change(self, changed: Mapping[int, Station], also: str = "") -> None:
+        stations = {**self._stations, **changed}
+        self.nft.run(nftrules.render_stations(stations) + also)
+        self._stations = stations
 
-    def _interfaces(self) -> Volume:
-        """Cumulative over all uplinks that there were; one that comes back begins at zero."""
-        down = self._counters("arp_down", "arp")
-        up = self._counters("arp_up", "arp")
-        for name in self._uplinks:
-            now = _l3(name)
-            if now is not None:
-                now -= Volume(up.get(name, 0), down.get(name, 0))
-                self._uplink += fresh(self._before.get(name, NOTHING), now)
-                self._before[name] = now
-        return self._uplink
+    # ------------------------------------------------------------------ grants
 
-    def _counters(self, name: str, family: str = "inet") -> dict[Any, int]:
-        return {
-            one["elem"]["val"]: one["elem"]["counter"]["bytes"]
-            for one in self._elements("set", name, family)
-        }
+    def grant(self, slot: int, forwarded: int) -> None:
+        """``forwarded`` bytes of ``slot``, from the beginning and in both directions, may have
+        been forwarded. ``NftError``; ``SpecError`` when it is not the slot of a device."""
+        self.grant_all({slot: forwarded})
 
-    def _elements(self, kind: str, name: str, family: str = "inet") -> list[Any]:
-        found = self._nft.query(f"list {kind} {family} {TABLE} {name}")
-        return next((one[kind].get("elem", []) for one in found if kind in one), [])
+    def grant_all(self, grants: Mapping[int, int]) -> None:
+        """Several grants in one transaction. A slot that is not open gets none."""
+        reading = self._read()
+        text, moved = [], {}
+        for slot, forwarded in grants.items():
+            if not self._stations.get(check_slot(slot), Station()).open:
+                continue
+            before = self._grants.get(slot)
+            if before is None or slot in reading.spent or slot not in reading.quotas:
+                limit = max(0, forwarded - self._total(slot))
+                text.append(nftrules.new_quota(slot, limit))
+            else:
+                limit = max(0, before.limit + forwarded - before.granted)
+                text.append(nftrules.move_quota(slot, limit))
+            moved[slot] = _Grant(forwarded, limit)
+        if text:
+            self.nft.run("".join(text))
+            self._grants |= moved
 
-    def _objects(self, listed: str, kind: str) -> list[dict[str, Any]]:
-        found = self._nft.query(f"list {listed} table inet {TABLE}")
-        return [one[kind] for one in found if kind in one]
+    # ------------------------------------------------------------------ reading
 
+    def read(self) -> Look:
+        """What was counted; for all devices together, at most once a second. ``NftError``;
+        ``ReadingError``."""
+        uplinks = self._spec.uplinks if self._spec else ()
+        reading = self._read()
+        arp = parse_arp(self.nft.query(f"list table {nftrules.ARP_TABLE}"))
+        return Look(reading, less_arp(read_links(uplinks), arp))
 
-def _quota(name: str, volume: int) -> str:
-    return f"add quota inet {TABLE} {name} {{ over {volume} bytes }}"
+    def forwarded(self, slot: int) -> int:
+        """Bytes forwarded for ``slot`` over all generations, as of the last reading."""
+        return self._total(slot)
 
+    def _read(self) -> Reading:
+        reading = parse_table(self.nft.query(f"list table {nftrules.TABLE}"))
+        for slot in {*reading.forwarded, *self._forwarded}:
+            total = self._forwarded.get(slot, Total())
+            self._forwarded[slot] = total.read(reading.forwarded.get(slot, 0))
+        return reading
 
-def _is_ours(one: dict[str, Any]) -> bool:
-    return "table" in one and one["table"]["name"] == TABLE
+    def _loaded(self) -> str:
+        tables = (nftrules.TABLE, nftrules.ARP_TABLE)
+        return _QUOTA.sub("", "".join(self.nft.rules(table) for table in tables))
 
+    def _adopt(self, reading: Reading) -> None:
+        """Quotas of an earlier program: what is left of them is what it granted."""
+        for slot, quota in reading.quotas.items():
+            rest = 0 if slot in reading.spent else max(0, quota.limit - quota.used)
+            self._grants[slot] = _Grant(self._total(slot) + rest, quota.limit)
 
-def _l3(name: str) -> Volume | None:
-    """L3 bytes of an interface (and ARP); ``None``: it is not there."""
-    folder = _NET / name
-    try:
-        header = _HEADER if _number(folder / "type") == _ETHERNET else 0
-        counts = {
-            key: _number(folder / "statistics" / key)
-            for key in ("rx_bytes", "rx_packets", "tx_bytes", "tx_packets")
-        }
-    except (OSError, ValueError):
-        return None
-    return Volume(
-        counts["tx_bytes"] - header * counts["tx_packets"],
-        counts["rx_bytes"] - header * counts["rx_packets"],
-    )
+    def _total(self, slot: int) -> int:
+        return self._forwarded.get(slot, Total()).bytes
 
-
-def _number(path: Path) -> int:
-    return int(path.read_text(encoding="ascii"))
-
-
-__all__ = ["KernelTable", "NftError"]
+    def _restart(self) -> None:
+        self._forwarded = {s: total.restarted() for s, total in self._forwarded.items()}

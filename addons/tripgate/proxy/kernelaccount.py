@@ -30,7 +30,7 @@ class Counted:
     """
 
     total: Volume
-    forwarded: Volume
+    forwarded: int
 
 
 class KernelAccount(Account):
@@ -102,7 +102,7 @@ class KernelAccount(Account):
             self.lease.budget.count(counted.total.total)
             self.lease.slot.set(self.lease.budget.counted)
         if elapsed > 0:
-            self._forward_rate += 0.5 * (counted.forwarded.total / elapsed - self._forward_rate)
+            self._forward_rate += 0.5 * (counted.forwarded / elapsed - self._forward_rate)
 
     def hold_for_kernel(self, open_: bool) -> int:
         """Set a part of the budget aside for forwarded packets; its size in bytes."""

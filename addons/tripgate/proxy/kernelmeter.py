@@ -15,7 +15,7 @@ from collections.abc import Container, Mapping
 from typing import Protocol
 
 from tripgate.core import marks
-from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh
+from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh, fresh_bytes
 from tripgate.core.gap import Gap
 from tripgate.core.model import GATEWAY, UNATTRIBUTED, Device, DeviceState
 from tripgate.proxy.desk import LeaseDesk
@@ -77,7 +77,9 @@ class KernelMeter:
 
     def _new(self, slot: int, count: SlotCount) -> Counted:
         before = self._posted.get(slot)
-        return Counted(fresh(before.total, count.total), fresh(before.forwarded, count.forwarded))
+        return Counted(
+            fresh(before.total, count.total), fresh_bytes(before.forwarded, count.forwarded)
+        )
 
     def _post(self, owner: str, slot: int, new: Counted, elapsed: float) -> None:
         if owner == GATEWAY:
@@ -101,7 +103,7 @@ class KernelMeter:
         self._uplink_before = uplink
         new = self._gap.look(self.uplink, self._slots)
         if new.total:
-            self._post(UNATTRIBUTED, marks.NOBODY, Counted(new, NOTHING), 0.0)
+            self._post(UNATTRIBUTED, marks.NOBODY, Counted(new, 0), 0.0)
 
     def refill(self) -> None:
         """Give the kernel its part of every budget; nothing to devices that are not open."""

@@ -69,8 +69,7 @@ class Engine:
 
     def close(self) -> None:
         """End everything with a reset."""
-        for handler in set(self._handlers.values()):
-            handler.abort()
+        self.abort(lambda _: True)
         self._close_over()
         self.loop.remove_reader(self._epoll.fileno())
         for timer in (self._ticking, self._soon):
@@ -110,6 +109,11 @@ class Engine:
     def _close_over(self) -> None:
         while self._over:
             self._over.pop().close()
+
+    def abort(self, chosen: Callable[[Handler], bool]) -> None:
+        """End those of the handlers that are chosen."""
+        for handler in {one for one in self._handlers.values() if chosen(one)}:
+            handler.abort()
 
     # -- turns ------------------------------------------------------------------------------
 

@@ -50,6 +50,10 @@ class Relay(Lane):
         """Reset everything; the accounts have all of it."""
         self.engine.close()
 
+    def cut(self, client: str) -> None:
+        """End what is open at a client's address: it belongs to another device now."""
+        self.engine.abort(lambda one: getattr(one, "crowd", None) == client)
+
     # -- clients ----------------------------------------------------------------------------
 
     def listen(self, sock: socket.socket, destination: Callable[..., Address] = own_name) -> None:
