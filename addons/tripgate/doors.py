@@ -53,8 +53,12 @@ class Doors:
 
     # -- start and stop ---------------------------------------------------------------------
 
-    def make(self, gateway: str) -> None:
+    async def make(self, gateway: str) -> None:
         """Everything in place, and shut. ``gateway``: its id. Raises ``OSError``."""
+        await asyncio.to_thread(self._make, gateway)
+        self._watch = RulesWatch(self.look)
+
+    def _make(self, gateway: str) -> None:
         routes.raise_guard(self.link)
         self.uplinks = self._find_uplinks()
         self.lan = self._lan(gateway)
@@ -70,12 +74,14 @@ class Doors:
         self._recorded.sysctl("net/ipv4/ip_forward", "1")
         if self.lan.v6 is not None:
             self._recorded.sysctl("net/ipv6/conf/all/forwarding", "1")
-        self._watch = RulesWatch(self.look)
 
-    def remove(self) -> None:
+    async def remove(self) -> None:
         """Put everything back; never fails."""
         if self._watch is not None:
             self._watch.close()
+        await asyncio.to_thread(self._remove)
+
+    def _remove(self) -> None:
         self._recorded.put_back()
         for step in (self._remove_table, routes.lower_guard):
             try:
@@ -158,9 +164,6 @@ class Doors:
                 self.posted.begin(self.counters.generation())
                 self.counters.forget()
                 self.mended()
-            if not routes.guarded():
-                log.warning("another tool has changed the routing rules: putting them right")
-                routes.raise_guard(self.link)
         except OSError as error:
             log.error("the rules cannot be put right: %s", error)
 
@@ -170,15 +173,20 @@ class Doors:
             await asyncio.sleep(LOOK_S)
             self.look()
             try:
-                self._follow_uplinks()
-                self.own.look()
+                found = await asyncio.to_thread(self._look_at_links)
+                if found and found != self.uplinks:
+                    self.uplinks = found
+                    self._table.apply(self._spec())
             except OSError as error:
                 log.warning("the links cannot be looked at: %s", error)
 
-    def _follow_uplinks(self) -> None:
+    def _look_at_links(self) -> tuple[str, ...]:
+        """The uplinks that there are now; the guard and the uplinks' settings are seen to."""
+        if not routes.guarded():
+            log.warning("another tool has changed the routing rules: putting them right")
+            routes.raise_guard(self.link)
+        self.own.look()
         found = self._find_uplinks()
-        if found != self.uplinks and (found or self.settings.uplink != "auto"):
-            self.uplinks = found
-            self._table.apply(self._spec())
-        for name in self.uplinks:
+        for name in found:
             self._prepare_uplink(name)
+        return found

@@ -62,9 +62,9 @@ class Router:
         self._tasks: list[asyncio.Task[None]] = []
         self._drain = BoxDrain(folder.path / "held-units")
 
-    def shut(self, gateway: str) -> None:
+    async def shut(self, gateway: str) -> None:
         """Nothing passes from here on. Raises ``OSError``."""
-        self.doors.make(gateway)
+        await self.doors.make(gateway)
 
     async def open(self) -> None:
         """Let devices through, as the book says. Raises ``OSError``."""
@@ -177,4 +177,4 @@ class Router:
         for child in reversed(self._children):
             await child.stop()
         await self._drain.let_go()
-        self.doors.remove()
+        await self.doors.remove()

@@ -86,7 +86,7 @@ class Gateway:
         gateway = before.gateway if before else secrets.token_hex(8)
         if self.router is not None:
             self._exit.push_async_callback(self.router.put_back)
-            self.router.shut(gateway)
+            await self.router.shut(gateway)
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
