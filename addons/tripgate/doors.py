@@ -21,12 +21,14 @@ from tripgate.kernel.counters import KernelCounters
 from tripgate.kernel.posted import PostedPage
 from tripgate.kernel.recorded import Recorded
 from tripgate.kernel.table import KernelTable
-from tripgate.kernel.watch import RulesWatch
+from tripgate.kernel.tuning import tune, tune_uplink
+from tripgate.kernel.watch import Watch
 from tripgate.settings import Settings
 from tripgate.statefolder import StateFolder
 
 TPROXY_PORT = 7070
 LOOK_S = 2.0
+HEARD_S = 0.05
 
 log = logging.getLogger("tripgate.doors")
 
@@ -45,9 +47,10 @@ class Doors:
         self.posted: PostedPage
         self.lan: Lan
         self._folder = folder
-        self._recorded = Recorded(folder.path / "recorded.json")
+        self._recorded: Recorded
         self._table: KernelTable
-        self._watch: RulesWatch | None = None
+        self._watch: Watch | None = None
+        self._told: asyncio.TimerHandle | None = None
         self._given: Sequence[addresses.Interface] = ()
         self._stations: Mapping[int, Station] = {}
 
@@ -56,10 +59,12 @@ class Doors:
     async def make(self, gateway: str) -> None:
         """Everything in place, and shut. ``gateway``: its id. Raises ``OSError``."""
         await asyncio.to_thread(self._make, gateway)
-        self._watch = RulesWatch(self.look)
+        self._watch = Watch()
+        asyncio.get_running_loop().add_reader(self._watch.fileno(), self._heard)
 
     def _make(self, gateway: str) -> None:
-        routes.raise_guard(self.link)
+        self._recorded = Recorded(self._folder.path / "recorded.json")
+        routes.apply(self.link)
         self.uplinks = self._find_uplinks()
         self.lan = self._lan(gateway)
         wanted = [one for one in (self.lan.v4, self.lan.v6) if one is not None]
@@ -69,26 +74,29 @@ class Doors:
         self.counters = KernelCounters(self._table)
         self.posted = PostedPage(self._folder.path / "posted", self.counters.generation())
         self.own.look()
-        for name in self.uplinks:
-            self._prepare_uplink(name)
-        self._recorded.sysctl("net/ipv4/ip_forward", "1")
-        if self.lan.v6 is not None:
-            self._recorded.sysctl("net/ipv6/conf/all/forwarding", "1")
+        tune(self._recorded, self._spec())
 
     async def remove(self) -> None:
         """Put everything back; never fails."""
         if self._watch is not None:
+            asyncio.get_running_loop().remove_reader(self._watch.fileno())
             self._watch.close()
+            self._watch = None
+        if self._told is not None:
+            self._told.cancel()
         await asyncio.to_thread(self._remove)
 
     def _remove(self) -> None:
-        self._recorded.put_back()
-        for step in (self._remove_table, routes.lower_guard):
+        for step in (self._restore, self._remove_table, routes.remove):
             try:
                 step()
             except OSError as error:
                 log.error("not taken back: %s", error)
         addresses.take_back(self.link, self._given)
+
+    def _restore(self) -> None:
+        if hasattr(self, "_recorded"):
+            self._recorded.restore()
 
     def _remove_table(self) -> None:
         if hasattr(self, "_table"):
@@ -134,16 +142,6 @@ class Doors:
     def _has_owner(self) -> bool:
         return any(station.owner for station in self._stations.values())
 
-    def _prepare_uplink(self, name: str) -> None:
-        """What its counters need, and that it goes on taking router advertisements."""
-        try:
-            if self.lan.v6 is not None:
-                self._recorded.sysctl(f"net/ipv6/conf/{name}/accept_ra", "2")
-            self._recorded.link(name, "gso_max_segs", "1")
-            self._recorded.link(name, "gro", "off")
-        except OSError as error:
-            log.warning("%s is not there yet, or does not take its settings: %s", name, error)
-
     # -- while it runs ----------------------------------------------------------------------
 
     def set_devices(self, stations: Mapping[int, Station]) -> None:
@@ -155,8 +153,14 @@ class Doors:
         if owner_before != self._has_owner():
             self._table.apply(self._spec())
 
+    def _heard(self) -> None:
+        """Somebody changed nftables: look a moment later, once for many changes."""
+        if self._watch is not None and self._watch.changed() and self._told is None:
+            self._told = asyncio.get_running_loop().call_later(HEARD_S, self.look)
+
     def look(self) -> None:
         """Put right what somebody else changed."""
+        self._told = None
         try:
             if not self._table.intact():
                 log.warning("another tool has changed the rules: putting them right")
@@ -182,11 +186,11 @@ class Doors:
 
     def _look_at_links(self) -> tuple[str, ...]:
         """The uplinks that there are now; the guard and the uplinks' settings are seen to."""
-        if not routes.guarded():
+        if not routes.intact(self.link):
             log.warning("another tool has changed the routing rules: putting them right")
-            routes.raise_guard(self.link)
+            routes.apply(self.link)
         self.own.look()
         found = self._find_uplinks()
         for name in found:
-            self._prepare_uplink(name)
+            tune_uplink(self._recorded, name)
         return found

@@ -39,7 +39,12 @@ class Router:
         return self.lab.run(self.lab.gateway, ["nft", "-f", "-"], stdin=text).stdout
 
     def dump(self) -> str:
-        return self.lab.run(self.lab.gateway, ["nft", "-s", "list", "ruleset"]).stdout
+        """All there is, counts included."""
+        return self.lab.run(self.lab.gateway, ["nft", "list", "ruleset"]).stdout
+
+    def rules(self) -> str:
+        """The same without elements and counts."""
+        return self.lab.run(self.lab.gateway, ["nft", "-s", "-t", "list", "ruleset"]).stdout
 
 
 @contextmanager

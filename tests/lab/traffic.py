@@ -31,10 +31,12 @@ class Echo:
 
 
 @contextmanager
-def udp_echo(lab: Lab, address: str, port: int = 7, times: int = 1) -> Iterator[Echo]:
-    """Such a server on the lab's server, answering from ``address``."""
+def udp_echo(
+    lab: Lab, address: str, port: int = 7, times: int = 1, namespace: str | None = None
+) -> Iterator[Echo]:
+    """Such a server on ``address`` of the lab's server, or of another namespace."""
     echo, done = Echo(port), threading.Event()
-    with udp_socket(lab, lab.server, address, port) as listening:
+    with udp_socket(lab, namespace or lab.server, address, port) as listening:
         listening.settimeout(POLL_S)
 
         def serve() -> None:

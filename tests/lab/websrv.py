@@ -1,8 +1,8 @@
 """A web server for the lab: ``GET /N`` answers with N bytes; on every address, port 80."""
 
 import re
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import socket
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CHUNK = bytes(65536)
 

@@ -41,12 +41,16 @@ class Quota:
 class Reading:
     """One look at the table. ``slots`` holds every slot that was ever seen on an uplink, 0
     (unattributed) and the gateway's own included; ``forwarded`` the part of it that no socket of
-    the gateway carried, and which the quotas are about; ``spent`` are cut until a new grant."""
+    the gateway carried, and which the quotas are about; ``spent`` are cut until a new grant. The
+    rest is what was loaded: packet marks by MAC address, owners' slots, uplinks."""
 
     slots: Mapping[int, Count] = field(default_factory=dict)
     forwarded: Mapping[int, int] = field(default_factory=dict)
     quotas: Mapping[int, Quota] = field(default_factory=dict)
     spent: frozenset[int] = frozenset()
+    marks: Mapping[str, int] = field(default_factory=dict)
+    owners: frozenset[int] = frozenset()
+    uplinks: frozenset[str] = frozenset()
 
 
 def parse_table(items: Items) -> Reading:
@@ -57,7 +61,10 @@ def parse_table(items: Items) -> Reading:
             {slot: Count(up.get(slot, 0), down.get(slot, 0)) for slot in sorted({*up, *down})},
             _counters(items, "forwarded"),
             _quotas(items),
-            frozenset(int(element) for element in _elements(items, "spent")),
+            frozenset(int(slot) for slot in _elements(items, "spent")),
+            {str(mac): int(mark) for mac, mark in _elements(items, "slots", "map")},
+            frozenset(int(slot) for slot in _elements(items, "owners")),
+            frozenset(str(name) for name in _elements(items, "uplinks")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error

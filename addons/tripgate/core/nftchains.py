@@ -159,7 +159,7 @@ def uplink_chains(spec: RouterSpec) -> dict[str, Chain]:
                 "oifname != @uplinks return",
                 f"meta mark {_SLOT} != 0 ct mark set meta mark {_SLOT} return",
                 f"ct mark 0 ct mark set {marks.GATEWAY}",
-                f"ct state untracked meta mark set {marks.GATEWAY}",
+                f"ct state invalid,untracked meta mark set {marks.GATEWAY}",
             ),
         ),
         "nat_out": ("type nat hook postrouting priority 100; policy accept;", tuple(masquerade)),

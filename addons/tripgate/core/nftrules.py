@@ -77,20 +77,30 @@ def render(spec: RouterSpec, stations: Mapping[int, Station]) -> str:
 
 
 def render_stations(stations: Mapping[int, Station]) -> str:
-    """Who is behind which MAC address, and who is open. Of two claims on one address the lower
-    slot has it, closed if either is."""
+    """Who is behind which MAC address, and who is open."""
+    elements = [f"{mac} : {mark:#x}" for mac, mark in sorted(slot_marks(stations).items())]
+    owning = [str(slot) for slot in sorted(owners(stations))]
+    return _refill("map", TABLE, "slots", elements) + _refill("set", TABLE, "owners", owning)
+
+
+def slot_marks(stations: Mapping[int, Station]) -> dict[str, int]:
+    """The packet mark of each MAC address. Of two claims on one the lower slot has it, closed if
+    either is."""
     slots: dict[str, int] = {}
     for slot, station in sorted(stations.items()):
         check_slot(slot)
-        for mac in sorted(station.macs):
+        for mac in station.macs:
             shared = slots.get(mac)
             if shared is None:
                 slots[mac] = slot | (marks.OPEN if station.open else 0)
             elif not station.open:
                 slots[mac] = shared & ~marks.OPEN
-    owners = [str(slot) for slot, station in sorted(stations.items()) if station.owner]
-    elements = [f"{mac} : {mark:#x}" for mac, mark in sorted(slots.items())]
-    return _refill("map", TABLE, "slots", elements) + _refill("set", TABLE, "owners", owners)
+    return slots
+
+
+def owners(stations: Mapping[int, Station]) -> set[int]:
+    """The slots of owners' devices."""
+    return {slot for slot, station in stations.items() if station.owner}
 
 
 def render_removal() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tripgate.core import nftrules
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.generation import Total
+from tripgate.core.kernelreading import ReadingError
 from tripgate.kernel.table import KernelTable
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -38,7 +39,10 @@ class KernelCounters:
 
     def read(self) -> Reading:
         """All counters now."""
-        look = self._table.read()
+        try:
+            look = self._table.read()
+        except ReadingError as error:
+            raise OSError(str(error)) from error
         slots = {
             slot: SlotCount(Volume(count.up, count.down), look.table.forwarded.get(slot, 0))
             for slot, count in look.table.slots.items()

@@ -1,91 +1,89 @@
-"""Routing of the router mode: delivery of TPROXY, and the guard that does not need nftables.
+"""Routing: TPROXY's way to the gateway's own sockets, and the guard outside nftables.
 
-Rules
-1. A packet with the mark ``TPROXY`` is delivered to this machine, whatever its destination.
-2. What comes from the LAN is routed on with the mark ``OPEN`` only: marks come from our rules, so
-   with the rules flushed, changed or never loaded nothing from the LAN gets out.
-3. The guard stands before anything else does, and comes down after everything else is gone.
-4. Making and removing may be repeated.
+Rules, for both families, in this order after the table of local addresses
+1. What carries the TPROXY bit is delivered here: ``local default dev lo`` in a table of ours.
+2. What comes from the LAN with the OPEN bit is routed as usual.
+3. All else from the LAN is prohibited. The bits are set by nftables alone: with its rules flushed
+   nothing is routed, whatever ``ip_forward`` says.
+
+A rule is added before the one that it replaces is deleted, the guard's last one first.
 """
 
-import contextlib
-import socket
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from tripgate.core import marks
+from tripgate.core.routerspec import check_interface
+from tripgate.kernel.command import CommandError, run
 
-LOCAL_TABLE = 7077
-MAIN_TABLE = 254
-PRIORITY_TPROXY = 7070
-PRIORITY_OPEN = 7071
-PRIORITY_GUARD = 7072
-_PROHIBIT = 8  # FR_ACT_PROHIBIT (linux/fib_rules.h)
-_FAMILIES = (socket.AF_INET, socket.AF_INET6)
-
-
-def raise_guard(lan: str) -> None:
-    """Make the rules for both families. Raises ``OSError``."""
-    with IPRoute() as ip, _as_os_error():
-        loopback = ip.link_lookup(ifname="lo")[0]
-        for family in _FAMILIES:
-            there = {_priority(rule) for rule in ip.get_rules(family=family)}
-            for priority, rule in _rules(lan).items():
-                if priority not in there:
-                    ip.rule("add", family=family, priority=priority, **rule)
-            default = "0.0.0.0/0" if family == socket.AF_INET else "::/0"
-            ip.route(
-                "replace", family=family, table=LOCAL_TABLE, type="local", dst=default,
-                scope="host" if family == socket.AF_INET else "universe", oif=loopback,
-            )  # fmt: skip
+TABLE = 7077
+PRIORITIES = (1070, 1071, 1072)
+FAMILIES = ("-4", "-6")
+_HERE = ("local", "default", "dev", "lo", "table", str(TABLE))
+_NO_TABLE = ("does not exist", "No such process")
 
 
-def lower_guard() -> None:
-    """Take the rules back; what is not there is passed over."""
-    with IPRoute() as ip, _as_os_error():
-        for family in _FAMILIES:
-            for rule in ip.get_rules(family=family):
-                if _priority(rule) in (PRIORITY_TPROXY, PRIORITY_OPEN, PRIORITY_GUARD):
-                    ip.rule("del", family=family, priority=_priority(rule))
-            with contextlib.suppress(NetlinkError):
-                ip.flush_routes(family=family, table=LOCAL_TABLE)
-
-
-def guarded() -> bool:
-    """Do all rules stand?"""
-    wanted = {PRIORITY_TPROXY, PRIORITY_OPEN, PRIORITY_GUARD}
-    with IPRoute() as ip, _as_os_error():
-        return all(
-            wanted <= {_priority(rule) for rule in ip.get_rules(family=family)}
-            for family in _FAMILIES
+def apply(lan: str) -> None:
+    """Put the routes and rules for ``lan`` there; what is there already stays. ``CommandError``."""
+    check_interface(lan)
+    for family in FAMILIES:
+        run(
+            ["ip", family, "route", "replace", "local", "default", "dev", "lo", "table", str(TABLE)]
         )
+        there = _rules(family)
+        for rule in _wanted(lan):
+            if rule not in there:
+                run(["ip", family, "rule", "add", *rule])
+        for rule in there:
+            if rule not in _wanted(lan):
+                run(["ip", family, "rule", "del", *rule])
 
 
-def _rules(lan: str) -> dict[int, dict[str, object]]:
-    tproxy: dict[str, object] = {
-        "fwmark": marks.TPROXY,
-        "fwmask": marks.TPROXY,
-        "table": LOCAL_TABLE,
-    }
-    opened: dict[str, object] = {"fwmark": marks.OPEN, "fwmask": marks.OPEN, "table": MAIN_TABLE}
-    return {
-        PRIORITY_GUARD: {"iifname": lan, "action": _PROHIBIT},
-        PRIORITY_TPROXY: tproxy,
-        PRIORITY_OPEN: {"iifname": lan, **opened},
-    }
+def remove() -> None:
+    """Take them away; absent ones are fine. ``CommandError``."""
+    for family in FAMILIES:
+        for rule in _rules(family):
+            run(["ip", family, "rule", "del", *rule])
+        try:
+            run(["ip", family, "route", "flush", "table", str(TABLE)])
+        except CommandError as error:
+            if not any(said in str(error) for said in _NO_TABLE):
+                raise
 
 
-def _priority(rule: Any) -> int | None:
-    found: int | None = rule.get_attr("FRA_PRIORITY")
-    return found
+def intact(lan: str) -> bool:
+    """Whether the rules for ``lan``, and no others of ours, are there. ``CommandError``."""
+    return all(sorted(_rules(family)) == sorted(_wanted(lan)) for family in FAMILIES)
 
 
-@contextlib.contextmanager
-def _as_os_error() -> Iterator[None]:
-    try:
-        yield
-    except NetlinkError as error:
-        raise OSError(error.code, str(error)) from error
+def _wanted(lan: str) -> list[tuple[str, ...]]:
+    """The guard first: it may be there alone, the others may not."""
+    tproxy, opened, guard = (str(priority) for priority in PRIORITIES)
+    return [
+        ("priority", guard, "iif", lan, "type", "prohibit"),
+        ("priority", opened, "fwmark", _bit(marks.OPEN), "iif", lan, "lookup", "main"),
+        ("priority", tproxy, "fwmark", _bit(marks.TPROXY), "lookup", str(TABLE)),
+    ]
+
+
+def _bit(mark: int) -> str:
+    return f"{mark:#x}/{mark:#x}"
+
+
+def _rules(family: str) -> list[tuple[str, ...]]:
+    """Our rules as ``ip`` would be told them, found by their priorities."""
+    listed: list[dict[str, Any]] = json.loads(run(["ip", "-j", family, "rule", "list"]) or "[]")
+    return [tuple(_words(rule)) for rule in listed if rule.get("priority") in PRIORITIES]
+
+
+def _words(rule: dict[str, Any]) -> Iterator[str]:
+    yield from ("priority", str(rule["priority"]))
+    if "fwmark" in rule:
+        yield from ("fwmark", f"{rule['fwmark']}/{rule.get('fwmask', '0xffffffff')}")
+    if "iif" in rule:
+        yield from ("iif", str(rule["iif"]))
+    if "table" in rule:
+        yield from ("lookup", str(rule["table"]))
+    if "action" in rule:
+        yield from ("type", str(rule["action"]))

@@ -82,11 +82,21 @@ class KernelTable:
         self._restart()
 
     def intact(self) -> bool:
-        """Whether the rules in the kernel are the ones that were loaded."""
+        """Whether all that was loaded is still there, and nothing else in the table."""
         try:
-            return self._spec is not None and self._loaded() == self._rules
-        except NftError:
+            return self._spec is not None and self._loaded() == self._rules and self._elements()
+        except (NftError, ReadingError):
             return False
+
+    def _elements(self) -> bool:
+        reading = self._read()
+        assert self._spec
+        return (
+            reading.marks == nftrules.slot_marks(self._stations)
+            and reading.owners == nftrules.owners(self._stations)
+            and reading.uplinks == {*self._spec.uplinks}
+            and not self._mend(reading)
+        )
 
     def repair(self) -> None:
         """Put everything back after somebody else's change: rules, sets, quotas. ``NftError``.
@@ -102,6 +112,8 @@ class KernelTable:
             self._restart()
             self.nft.run(nftrules.render_removal() + whole + self._mend(Reading()))
         self._rules = self._loaded()
+        for slot, quota in self._read().quotas.items():
+            self._grants[slot].limit = quota.limit
 
     def _mend(self, reading: Reading) -> str:
         """The commands for the quotas that are missing, changed or not ours."""
@@ -109,8 +121,8 @@ class KernelTable:
         for slot, grant in self._grants.items():
             quota = reading.quotas.get(slot)
             if not (quota and quota.asked and quota.limit == grant.limit):
-                grant.limit = max(0, grant.granted - self._total(slot))
-                text.append(nftrules.new_quota(slot, grant.limit))
+                limit = max(0, grant.granted - self._total(slot))
+                text.append(nftrules.new_quota(slot, limit))
         return "".join(text)
 
     # ------------------------------------------------------------------ devices

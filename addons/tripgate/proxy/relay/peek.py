@@ -84,7 +84,7 @@ class Peek:
         sniffer.feed(bytes(view[self._seen : got]))
         self._seen = got
         if sniffer.done or ended or got == BUFFER:
-            head = b"" if view[0] == _TLS_HANDSHAKE or not sniffer.name else bytes(view[:got])
+            head = bytes(view[:got]) if sniffer.http else b""
             self._decide(sniffer.name, head)
 
     def expire(self, now: float) -> None:
