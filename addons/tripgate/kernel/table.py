@@ -205,7 +205,8 @@ class KernelTable:
 
     def _loaded(self) -> str:
         tables = (nftrules.TABLE, nftrules.ARP_TABLE)
-        return _QUOTA.sub("", "".join(self.nft.rules(table) for table in tables))
+        listed = _QUOTA.sub("", "".join(self.nft.rules(table) for table in tables))
+        return "\n".join(line for line in listed.splitlines() if line.strip())
 
     def _adopt(self, reading: Reading) -> None:
         """Quotas of an earlier program: what is left of them is what it granted."""
