@@ -29,8 +29,8 @@ WINDOW_FREE = 1024 * 1024
 """A window of this size and above is left to the kernel's autotuning."""
 
 LAST_LOOKS = 8
-CHUNK = 65_536
 
+FIN_SENT = frozenset({tcpinfo.FIN_WAIT1, tcpinfo.FIN_WAIT2})
 FIN_RECEIVED = frozenset({tcpinfo.CLOSE_WAIT, tcpinfo.LAST_ACK, tcpinfo.CLOSING})
 
 
@@ -45,12 +45,14 @@ def reset(transport: asyncio.WriteTransport) -> None:
 def acknowledge(sock: Any) -> None:
     """Have the kernel send the ACK that it delays, on a socket that is about to be closed.
 
-    ``TCP_QUICKACK`` does nothing once a FIN was sent; there reading does it. What is left unread
-    makes the close a reset in any case, so bytes that were read here must too.
+    ``TCP_QUICKACK`` does nothing once a FIN was sent; there reading does it. One byte will do, and
+    must: to read more would open the window. What is left unread makes the close a reset in any
+    case, so the byte that was read here must too.
     """
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        while os.read(sock.fileno(), CHUNK):
+        state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        if state in FIN_SENT and os.read(sock.fileno(), 1):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
