@@ -34,6 +34,7 @@ RETRY_S = 5.0
 RETRY_EVERY_S = 0.25
 REFUSAL_STANDS_S = 1.0
 STALE_TRIES = 8
+REFUSED_S = 10.0
 
 log = logging.getLogger("tripgate.desk")
 
@@ -69,6 +70,7 @@ class LeaseDesk:
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
+        self._refused_at: float | None = None
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -175,7 +177,7 @@ class LeaseDesk:
                 return await self._ask(account)
             except (LedgerDown, JournalError) as error:
                 self.failed(error)
-                now = self.clock.monotonic()
+                now = self._refused_at = self.clock.monotonic()
                 account.refusal = Refusal("ledger", detail=str(error), at=now)
                 if now >= deadline:
                     return None
@@ -234,6 +236,7 @@ class LeaseDesk:
         except LedgerDown:
             self.stats.calls["grant", "error"] += 1
             raise
+        self._refused_at = None
         self.stats.calls["grant", "stale" if grant.stale else "ok"] += 1
         return grant
 
@@ -249,6 +252,13 @@ class LeaseDesk:
 
     def _active(self) -> list[str]:
         return [device for device, account in self.accounts.items() if account.flows]
+
+    def answered(self) -> None:
+        """A settlement was recorded: the ledger is up, unless it lately could not grant (a server
+        that is out of memory settles and grants nothing)."""
+        refused = self._refused_at
+        if refused is None or self.clock.monotonic() - refused > REFUSED_S:
+            self.stats.ledger_up = True
 
     def failed(self, error: Exception) -> None:
         """The ledger or the journal did not answer: say so once."""

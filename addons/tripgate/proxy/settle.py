@@ -127,7 +127,7 @@ class Settler:
         await self._desk.stores.ledger.settle(batch.rows, batch.seen, now)
         self._pending = None
         self._desk.stats.calls["settle", "ok"] += 1
-        self._desk.stats.ledger_up = True
+        self._desk.answered()
         for row, (account, lease, final) in zip(batch.rows, batch.leases, strict=True):
             lease.settled = row.used
             if final:

@@ -31,8 +31,8 @@ RMEM_MAX = 212_992
 """What ``SO_RCVBUF`` gives where nobody has changed ``net.core.rmem_max``."""
 
 LAST_LOOKS = 8
-CHUNK = 65_536
 
+FIN_SENT = frozenset({tcpinfo.FIN_WAIT1, tcpinfo.FIN_WAIT2})
 FIN_RECEIVED = frozenset({tcpinfo.CLOSE_WAIT, tcpinfo.LAST_ACK, tcpinfo.CLOSING})
 
 _TCP_WINDOW_CLAMP = getattr(socket, "TCP_WINDOW_CLAMP", 10)
@@ -75,12 +75,14 @@ def last_word(sock: socket.socket, *, dead: bool) -> WireState | None:
 def acknowledge(sock: socket.socket) -> None:
     """Have the kernel send the ACK that it delays, on a socket that is about to be closed.
 
-    ``TCP_QUICKACK`` does nothing once a FIN was sent; there reading does it. What is left unread
-    makes the close a reset in any case, so bytes that were read here must too.
+    ``TCP_QUICKACK`` does nothing once a FIN was sent; there reading does it. One byte will do, and
+    must: to read more would open the window. What is left unread makes the close a reset in any
+    case, so the byte that was read here must too.
     """
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        while os.read(sock.fileno(), CHUNK):
+        state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        if state in FIN_SENT and os.read(sock.fileno(), 1):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
