@@ -24,6 +24,7 @@ COMMANDS = (
     "device list", "device show", "device name", "device approve", "device block",
     "device forget", "device merge", "person add", "person list", "person remove",
     "plan set", "plan show", "cap set", "cap list", "cap clear",
+    "router plan", "router apply", "router remove",
 )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from tripgate.core.dnsmasqconf import Lan, Resolver
 from tripgate.core.hostapdconf import AccessPoint
-from tripgate.core.resolverconf import TlsServer
 from tripgate.core.systemfiles import (
     EVERY_PATH,
     GATEWAY_UNIT,
@@ -21,6 +20,7 @@ from tripgate.core.systemfiles import (
     files,
     is_ours,
 )
+from tripgate.core.unboundconf import TlsServer
 
 KEY = "correct horse"
 WLAN = Lan("wlan0", IPv4Interface("10.77.0.1/24"))

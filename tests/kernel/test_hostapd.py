@@ -17,7 +17,7 @@ from tripgate.core.networkcost import element
 from tripgate.durable import replace_file
 from tripgate.kernel import hostapd
 from tripgate.kernel.children import Child
-from tripgate.kernel.hostapd import HostapdError, ask, set_elements
+from tripgate.kernel.hostapd import HostapdError, ask, reload_keys, set_elements
 
 PERSONS = {"maria": "marias own key", "tom": "another one!"}
 
@@ -88,6 +88,18 @@ async def test_the_network_cost_changes_at_run_time(lan: LanWorld, tmp_path: Pat
         await set_elements(control, element(800, 1000, metered=True))
 
 
+async def test_keys_of_persons_change_at_run_time(lan: LanWorld, tmp_path: Path) -> None:
+    async with running(tmp_path, point(tmp_path, persons=PERSONS), *RADIO) as control:
+        await reload_keys(control)
+
+
+async def test_keys_that_hostapd_cannot_read_are_an_error(lan: LanWorld, tmp_path: Path) -> None:
+    async with running(tmp_path, point(tmp_path, persons=PERSONS), *RADIO) as control:
+        (tmp_path / "psk").write_text("no key\n")
+        with pytest.raises(HostapdError, match="refuses RELOAD_WPA_PSK"):
+            await reload_keys(control)
+
+
 async def test_elements_that_hostapd_refuses_are_an_error(lan: LanWorld, tmp_path: Path) -> None:
     async with running(tmp_path, point(tmp_path), *RADIO) as control:
         with pytest.raises(HostapdError, match="refuses SET"):
@@ -117,7 +129,13 @@ def test_other_elements_are_no_reason_for_a_restart(tmp_path: Path) -> None:
     assert after.fingerprint == before.fingerprint
 
 
-def test_another_key_is_a_reason_for_a_restart(tmp_path: Path) -> None:
+def test_another_person_is_no_reason_for_a_restart(tmp_path: Path) -> None:
+    before = hostapd.access_point(point(tmp_path, persons=PERSONS), tmp_path)
+    after = hostapd.access_point(point(tmp_path, persons=PERSONS | {"ann": "anns key"}), tmp_path)
+    assert after.fingerprint == before.fingerprint
+
+
+def test_another_shared_key_is_a_reason_for_a_restart(tmp_path: Path) -> None:
     before = hostapd.access_point(point(tmp_path), tmp_path)
     after = hostapd.access_point(point(tmp_path, key="another horse"), tmp_path)
     assert after.fingerprint != before.fingerprint

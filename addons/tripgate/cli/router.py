@@ -145,7 +145,7 @@ def _router(settings: "Settings") -> "Router":
     from tripgate.core import systemfiles
     from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
     from tripgate.core.networkcost import element
-    from tripgate.core.resolverconf import TLS_PORT
+    from tripgate.core.unboundconf import TLS_PORT
     from tripgate.routersettings import lan as lan_of
 
     if settings.lan is None or "," in settings.lan:

@@ -14,10 +14,10 @@ Rules
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tripgate.core import hostapdconf, resolverconf
+from tripgate.core import hostapdconf, unboundconf
 from tripgate.core.dnsmasqconf import Resolver, captive_text, resolver_text
 from tripgate.core.hostapdconf import AccessPoint
-from tripgate.core.resolverconf import TlsServer
+from tripgate.core.unboundconf import TlsServer
 
 HEADER = (
     "# Written by tripgate router apply: changes are lost; tripgate router remove takes it back."
@@ -87,7 +87,7 @@ def files(router: Router) -> list[SystemFile]:
         _file(NETWORK_MANAGER, f"[keyfile]\nunmanaged-devices=interface-name:{lan.interface}\n"),
         _file(NETWORKD, f"[Match]\nName={lan.interface}\n\n[Link]\nUnmanaged=yes\n"),
         *_sysctl(router.uplinks),
-        *((_file(UNBOUND, resolverconf.unbound_text(router.tls)),) if router.tls else ()),
+        *((_file(UNBOUND, unboundconf.unbound_text(router.tls)),) if router.tls else ()),
     ]
 
 
