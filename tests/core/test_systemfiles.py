@@ -27,6 +27,7 @@ WLAN = Lan("wlan0", IPv4Interface("10.77.0.1/24"))
 POINT = AccessPoint("wlan0", "Van", "DE", "/run/h", "/etc/tripgate/hostapd.psk", key=KEY)
 ROUTER = Router(
     ("/opt/tripgate", "up"),
+    "/var/lib/tripgate",
     Resolver(WLAN, "/var/lib/tripgate/leases"),
     5354,
     ("usb0", "eth0.7"),

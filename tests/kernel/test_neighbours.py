@@ -40,6 +40,14 @@ async def test_first_comes_what_is_there(lan: LanWorld) -> None:
         assert seen[0].entries.items() >= {V4: MAC, V6: MAC}.items()
 
 
+async def test_a_stale_entry_is_not_fresh(lan: LanWorld) -> None:
+    neighbour(V4)
+    neighbour(V6, state="stale")
+    async with following() as seen:
+        assert isinstance(seen[0], Table)
+        assert seen[0].fresh & {V4, V6} == {V4}
+
+
 async def test_then_each_change_of_either_family(lan: LanWorld) -> None:
     async with following() as seen:
         neighbour(V4)

@@ -114,7 +114,9 @@ def installed(tmp_path: Path) -> Path:
     """What a real set of settings installs."""
     lan = Lan("wlan0", IPv4Interface("10.77.0.1/24"))
     point = AccessPoint("wlan0", "Van", "DE", "/run/h", f"/{PSK_FILE}", key="correct horse")
-    router = Router(("/bin/true", "up"), Resolver(lan, "/run/leases"), 5354, ("usb0",), point)
+    router = Router(
+        ("/bin/true", "up"), "/run/state", Resolver(lan, "/run/leases"), 5354, ("usb0",), point
+    )
     apply(tmp_path, files(router))
     return tmp_path
 

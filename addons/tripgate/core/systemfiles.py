@@ -25,7 +25,6 @@ HEADER = (
 FOLDER = "etc/tripgate"
 PSK_FILE = f"{FOLDER}/hostapd.psk"
 CONTROL_DIR = "/run/tripgate-hostapd"
-LEASE_FILE = "/var/lib/tripgate/dnsmasq.leases"
 
 _UNITS = "etc/systemd/system"
 GATEWAY_UNIT = f"{_UNITS}/tripgate.service"
@@ -64,9 +63,11 @@ class SystemFile:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """What is installed. ``command``: ``tripgate``, its path, and the options of ``up``."""
+    """What is installed. ``command``: ``tripgate``, its path, and the options of ``up``; ``state``:
+    the state folder, which the services may write to."""
 
     command: tuple[str, ...]
+    state: str
     resolver: Resolver
     captive_port: int
     uplinks: tuple[str, ...] = ()
@@ -79,8 +80,14 @@ def files(router: Router) -> list[SystemFile]:
     lan = router.resolver.lan
     return [
         _file(GATEWAY_UNIT, _gateway_unit(router)),
-        _file(RESOLVER_UNIT, _dnsmasq_unit("addresses and names for the LAN", RESOLVER_CONF)),
-        _file(CAPTIVE_UNIT, _dnsmasq_unit("names for devices that are not open", CAPTIVE_CONF)),
+        _file(
+            RESOLVER_UNIT,
+            _dnsmasq_unit("addresses and names for the LAN", RESOLVER_CONF, router.state),
+        ),
+        _file(
+            CAPTIVE_UNIT,
+            _dnsmasq_unit("names for devices that are not open", CAPTIVE_CONF, router.state),
+        ),
         _file(RESOLVER_CONF, resolver_text(router.resolver)),
         _file(CAPTIVE_CONF, captive_text(lan, router.captive_port)),
         *_access_point(router.point),
@@ -117,11 +124,13 @@ def _sysctl(uplinks: Sequence[str]) -> list[SystemFile]:
 
 
 def _gateway_unit(router: Router) -> str:
-    return _GATEWAY_UNIT.format(command=" ".join(_word(word) for word in router.command))
+    return _GATEWAY_UNIT.format(
+        command=" ".join(_word(word) for word in router.command), state=_word(router.state)
+    )
 
 
-def _dnsmasq_unit(what: str, conf: str) -> str:
-    return _DNSMASQ_UNIT.format(what=what, conf=conf)
+def _dnsmasq_unit(what: str, conf: str, state: str) -> str:
+    return _DNSMASQ_UNIT.format(what=what, conf=conf, state=_word(state))
 
 
 def _word(text: str) -> str:
@@ -142,6 +151,7 @@ ExecStart={command}
 Restart=always
 RestartSec=1
 StateDirectory=tripgate
+ReadWritePaths=-{state}
 RuntimeDirectory=tripgate
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
@@ -170,6 +180,7 @@ ExecStart=/usr/sbin/dnsmasq --conf-file=/{conf} --user=dnsmasq
 Restart=always
 RestartSec=1
 StateDirectory=tripgate
+ReadWritePaths=-{state}
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN
 ProtectSystem=strict
 ProtectHome=read-only
