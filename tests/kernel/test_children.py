@@ -64,6 +64,15 @@ async def test_a_child_runs_until_it_is_stopped(tmp_path: Path) -> None:
     assert not lives(pid)
 
 
+async def test_a_child_has_a_session_of_its_own_so_that_ctrl_c_is_not_for_it(
+    tmp_path: Path,
+) -> None:
+    child = Child(SLEEPER, tmp_path)
+    await child.start()
+    assert child.pid and os.getsid(child.pid) == child.pid
+    await child.stop()
+
+
 async def test_a_stopped_child_leaves_no_record(tmp_path: Path) -> None:
     child = Child(SLEEPER, tmp_path)
     await child.start()
@@ -181,6 +190,14 @@ async def test_a_foreign_process_with_the_recorded_pid_is_left_alone(
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "1"}', '{"pid": 1}', "\0" * 9999])
 async def test_a_record_that_makes_no_sense_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "sleeper.child").write_text(text)
+    child = Child(SLEEPER, tmp_path)
+    await child.start()
+    assert lives(child.pid)
+    await child.stop()
+
+
+async def test_a_child_runs_although_nothing_can_be_recorded(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.child.new").mkdir()  # in the way, as a full disk would be
     child = Child(SLEEPER, tmp_path)
     await child.start()
     assert lives(child.pid)

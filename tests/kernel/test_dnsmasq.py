@@ -1,6 +1,8 @@
 """The real dnsmasq, both instances, asked by a real DHCP client and by dig."""
 
 import asyncio
+import contextlib
+import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -25,7 +27,7 @@ API = "https://gate.example/captive-api"
 DHCP_MAGIC = b"\x63\x82\x53\x63"
 DHCLIENT_CONF = """\
 option captive-portal code 114 = text;
-send host-name "Marias-Phone";
+send host-name "{name}";
 request subnet-mask, routers, domain-name-servers;
 """
 SCRIPT = """\
@@ -103,12 +105,12 @@ def device(lan: LanWorld) -> LanWorld:
 
 
 @asynccontextmanager
-async def dhclient(lan: LanWorld, folder: Path) -> AsyncIterator[Path]:
+async def dhclient(lan: LanWorld, folder: Path, name: str = "Marias-Phone") -> AsyncIterator[Path]:
     """A DHCP client on the device; the file that is there once it has its lease."""
     script = folder / "bound.sh"
     script.write_text(SCRIPT)
     script.chmod(0o755)
-    (folder / "dhclient.conf").write_text(DHCLIENT_CONF)
+    (folder / "dhclient.conf").write_text(DHCLIENT_CONF.replace("{name}", name))
     (folder / "dhclient.leases").touch()
     files = ("-cf", "dhclient.conf", "-lf", "dhclient.leases", "-pf", "dhclient.pid")
     client = await asyncio.create_subprocess_exec(
@@ -172,6 +174,18 @@ async def test_a_lease_makes_the_device_known_with_mac_address_and_name(
     leased = [change for change in changes if isinstance(change, Gained) and change.mac == MAC]
     assert Appeared(MAC) in changes
     assert [change for change in leased if change.address in LAN.v4.network]
+
+
+async def test_a_device_cannot_take_the_gateway_s_name(lan: LanWorld, tmp_path: Path) -> None:
+    async with resolver(tmp_path, []), dhclient(lan, tmp_path, "tripgate") as bound:
+        await wait_until(bound.exists)
+        assert await dig(lan, "tripgate.home.arpa") == f"NOERROR {GATEWAY}"
+
+
+async def test_no_device_takes_the_name_of_proxy_discovery(lan: LanWorld, tmp_path: Path) -> None:
+    async with resolver(tmp_path, []), dhclient(lan, tmp_path, "wpad") as bound:
+        await wait_until(bound.exists)
+        assert await dig(lan, "wpad.home.arpa") == "NXDOMAIN"
 
 
 async def test_a_name_of_the_internet_is_resolved(
@@ -242,6 +256,15 @@ async def test_a_flow_without_sni_has_the_name_that_its_device_asked_for(
     assert log.name(asker, server) == "www.site.example"
 
 
+def fill(pipe: Path) -> None:
+    """Nobody reads the log, and there is no room in it."""
+    fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(fd, b"x" * 512)
+    os.close(fd)
+
+
 async def test_the_resolver_answers_on_without_a_gateway_and_is_adopted_by_the_next(
     device: LanWorld, upstream: None, tmp_path: Path
 ) -> None:
@@ -253,6 +276,7 @@ async def test_the_resolver_answers_on_without_a_gateway_and_is_adopted_by_the_n
     await wait_until(lambda: [line for line in lines if "cleared cache" in line])
     pid = first.pid
     await first.abandon()
+    fill(first.outlet.path)
     assert await dig(device, "site.example") == "NOERROR 11.0.2.7"
     await second.start()
     assert second.pid == pid
