@@ -273,14 +273,17 @@ async def test_the_resolver_answers_on_without_a_gateway_and_is_adopted_by_the_n
     spec = dnsmasq.resolver(told, tmp_path)
     first, second = Child(spec, tmp_path, lines.append), Child(spec, tmp_path)
     await first.start()
-    await wait_until(lambda: [line for line in lines if "cleared cache" in line])
     pid = first.pid
-    await first.abandon()
-    fill(first.outlet.path)
-    assert await dig(device, "site.example") == "NOERROR 11.0.2.7"
-    await second.start()
-    assert second.pid == pid
-    await second.stop()
+    try:
+        await wait_until(lambda: [line for line in lines if "cleared cache" in line])
+        await first.abandon()
+        fill(first.outlet.path)
+        assert await dig(device, "site.example") == "NOERROR 11.0.2.7"
+    finally:
+        await second.start()
+        adopted = second.pid
+        await second.stop()
+    assert adopted == pid
 
 
 async def test_the_lan_is_given_ipv6_by_router_advertisements(
