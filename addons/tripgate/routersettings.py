@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr, model_va
 
 from tripgate.core.dnsmasqconf import Lan, server
 from tripgate.core.hostapdconf import AccessPoint
-from tripgate.core.resolverconf import TlsServer
+from tripgate.core.unboundconf import TlsServer
 
 SERVERS_MOST = 8
 

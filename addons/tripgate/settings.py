@@ -118,6 +118,14 @@ class NetworkSettings(Section):
     guest_pool: Annotated[int | None, BeforeValidator(_volume)] = None
 
 
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "clock": ClockSettings,
+    "network": NetworkSettings,
+    "hotspot": HotspotSettings,
+    "dns": DnsSettings,
+}
+
+
 class Settings(BaseSettings):
     """All there is to set. Made by :func:`load`."""
 
@@ -256,13 +264,7 @@ def _source(place: tuple[str, ...], options: Mapping[str, object]) -> str:
 
 
 def _close(place: tuple[str, ...]) -> str:
-    tables: dict[str, type[BaseModel]] = {
-        "clock": ClockSettings,
-        "network": NetworkSettings,
-        "hotspot": HotspotSettings,
-        "dns": DnsSettings,
-    }
-    known = tables.get(place[0], Settings).model_fields
+    known = SECTIONS.get(place[0], Settings).model_fields
     close = difflib.get_close_matches(place[-1], known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
 

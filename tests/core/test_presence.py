@@ -47,6 +47,15 @@ def test_the_same_again_changes_nothing_but_when_it_was_seen() -> None:
     assert lan.hosts[A].last_seen == 7
 
 
+def test_a_stale_neighbour_was_not_seen_again() -> None:
+    lan = Presence()
+    lan.neighbour(V4, A, 0)
+    lan.neighbours({V4: A}, 7)
+    assert lan.hosts[A].last_seen == 0
+    lan.neighbours({V4: A}, 8, {V4})
+    assert lan.hosts[A].last_seen == 8
+
+
 def test_an_address_that_goes_to_another_mac_has_moved() -> None:
     lan = Presence()
     lan.neighbour(V4, A, 0)

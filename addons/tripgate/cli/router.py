@@ -9,8 +9,9 @@ import typer
 
 from tripgate.cli.command import present
 from tripgate.cli.failure import Mistaken, Refused
-from tripgate.cli.options import Json, example, group
+from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, note, table
+from tripgate.statefolder import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,13 +65,14 @@ def plan(
     uplink: Uplink = None,
     subnet: Subnet = None,
     config: Config = None,
+    state: State = None,
     root: Root = Path("/"),
     as_json: Json = False,
 ) -> None:
     """Which files apply would install; nothing is changed."""
     from tripgate.kernel import systemfiles
 
-    wanted = _wanted(lan, uplink, subnet, config)
+    wanted = _wanted(state, lan=lan, uplink=uplink, subnet=subnet, config=config)
     _show(_tried(lambda: systemfiles.plan(root, wanted)), as_json=as_json)
 
 
@@ -80,6 +82,7 @@ def apply(
     uplink: Uplink = None,
     subnet: Subnet = None,
     config: Config = None,
+    state: State = None,
     force: Force = False,
     root: Root = Path("/"),
     as_json: Json = False,
@@ -87,7 +90,7 @@ def apply(
     """Install the files and start the services. Twice changes nothing."""
     from tripgate.kernel import systemd, systemfiles
 
-    wanted = _wanted(lan, uplink, subnet, config)
+    wanted = _wanted(state, lan=lan, uplink=uplink, subnet=subnet, config=config)
     _need_root(root)
     steps = _tried(lambda: systemfiles.apply(root, wanted, force=force))
     if systemd.here(root):
@@ -96,7 +99,7 @@ def apply(
 
 
 @app.command("remove", epilog=example("tripgate router remove"))
-def remove(root: Root = Path("/"), as_json: Json = False) -> None:
+def remove(state: State = None, root: Root = Path("/"), as_json: Json = False) -> None:
     """Stop the services and take every installed file back."""
     from tripgate.kernel import systemd, systemfiles
 
@@ -127,14 +130,12 @@ def _need_root(root: Path) -> None:
         raise Refused("this changes the system: run it as root (sudo tripgate router …)")
 
 
-def _wanted(
-    lan: str | None, uplink: str | None, subnet: str | None, config: Path | None
-) -> "list[SystemFile]":
+def _wanted(state: Path | None, **options: object) -> "list[SystemFile]":
     from tripgate.core.systemfiles import files
     from tripgate.settings import SettingsError, load
 
     try:
-        settings = load(mode="router", lan=lan, uplink=uplink, subnet=subnet, config=config)
+        settings = load(mode="router", state=state or SYSTEM, **options)
         return files(_router(settings))
     except (SettingsError, ValueError) as error:
         raise Mistaken(str(error)) from error
@@ -145,7 +146,7 @@ def _router(settings: "Settings") -> "Router":
     from tripgate.core import systemfiles
     from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
     from tripgate.core.networkcost import element
-    from tripgate.core.resolverconf import TLS_PORT
+    from tripgate.core.unboundconf import TLS_PORT
     from tripgate.routersettings import lan as lan_of
 
     if settings.lan is None or "," in settings.lan:
@@ -153,7 +154,7 @@ def _router(settings: "Settings") -> "Router":
     dns = settings.dns
     resolver = Resolver(
         lan=lan_of(settings.lan, settings.subnet or SUBNET),
-        lease_file=systemfiles.LEASE_FILE,
+        lease_file=str(settings.state / "dnsmasq.leases"),
         servers=(f"127.0.0.1#{TLS_PORT}",) if dns.tls else dns.servers,
         canaries=dns.canaries,
         log_queries=False,
@@ -168,7 +169,9 @@ def _router(settings: "Settings") -> "Router":
         )
     uplink = settings.uplink or "auto"
     uplinks = () if uplink == "auto" else tuple(uplink.split(","))
-    return systemfiles.Router(_command(settings), resolver, CAPTIVE_PORT, uplinks, point, dns.tls)
+    return systemfiles.Router(
+        _command(settings), str(settings.state), resolver, CAPTIVE_PORT, uplinks, point, dns.tls
+    )
 
 
 def _command(settings: "Settings") -> tuple[str, ...]:
@@ -176,7 +179,7 @@ def _command(settings: "Settings") -> tuple[str, ...]:
     program = str(Path(sys.executable).with_name("tripgate"))
     options = (
         *("--lan", settings.lan or "", "--uplink", settings.uplink or "auto"),
-        *("--subnet", settings.subnet or SUBNET, "--state", "/var/lib/tripgate"),
+        *("--subnet", settings.subnet or SUBNET, "--state", str(settings.state)),
         *(("--config", str(settings.config)) if settings.config else ()),
     )
     return (program, "up", "--mode", "router", "--services", "system", *options)

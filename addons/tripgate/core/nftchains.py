@@ -173,8 +173,7 @@ def uplink_chains(spec: RouterSpec) -> dict[str, Chain]:
                 f"meta mark set meta mark {_SLOT}",
                 "meta mark set ct mark",
                 # The box's own, untracked: what is in their mark is anybody's guess.
-                f"icmpv6 type {{ {_ND}, nd-router-solicit, {_MLD} }} "
-                f"meta mark set {marks.GATEWAY}",
+                f"icmpv6 type {{ {_ND}, nd-router-solicit, {_MLD} }} meta mark set {marks.GATEWAY}",
                 "update @up { meta mark counter }",
             ),
         ),

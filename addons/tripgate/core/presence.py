@@ -15,7 +15,7 @@ Rules
 Times are seconds of one monotonic clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tripgate.core.address import IPAddress
@@ -104,8 +104,10 @@ class Presence:
         """``macs`` are of devices that the gateway knows; they replace what was pinned before."""
         self._pinned = frozenset(macs)
 
-    def neighbour(self, address: IPAddress, mac: str, now: float) -> list[Change]:
-        """The neighbour table names ``mac`` for ``address``."""
+    def neighbour(
+        self, address: IPAddress, mac: str, now: float, *, fresh: bool = True
+    ) -> list[Change]:
+        """The neighbour table names ``mac`` for ``address``; ``fresh``: it was heard just now."""
         if address.is_multicast or address.is_unspecified or address.is_loopback:
             return []
         changes: list[Change] = []
@@ -117,7 +119,8 @@ class Presence:
             return changes
         self._remember(address, mac)
         changes += self._give(address, mac, now)
-        self._seen(address, mac, now)
+        if fresh:
+            self._seen(address, mac, now)
         return changes
 
     def neighbour_gone(self, address: IPAddress, now: float) -> list[Change]:
@@ -125,13 +128,15 @@ class Presence:
         self._neighbours.pop(address, None)
         return self._judge(address, now)
 
-    def neighbours(self, table: Mapping[IPAddress, str], now: float) -> list[Change]:
-        """The whole neighbour table, as after a start or lost messages."""
+    def neighbours(
+        self, table: Mapping[IPAddress, str], now: float, fresh: Container[IPAddress] = ()
+    ) -> list[Change]:
+        """The whole neighbour table; ``fresh``: what was heard just now of it."""
         changes = []
         for address in [known for known in self._neighbours if known not in table]:
             changes += self.neighbour_gone(address, now)
         for address, mac in table.items():
-            changes += self.neighbour(address, mac, now)
+            changes += self.neighbour(address, mac, now, fresh=address in fresh)
         return changes
 
     def leases(self, table: Mapping[IPAddress, DhcpLease], now: float) -> list[Change]:

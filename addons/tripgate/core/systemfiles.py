@@ -14,10 +14,10 @@ Rules
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tripgate.core import hostapdconf, resolverconf
+from tripgate.core import hostapdconf, unboundconf
 from tripgate.core.dnsmasqconf import Resolver, captive_text, resolver_text
 from tripgate.core.hostapdconf import AccessPoint
-from tripgate.core.resolverconf import TlsServer
+from tripgate.core.unboundconf import TlsServer
 
 HEADER = (
     "# Written by tripgate router apply: changes are lost; tripgate router remove takes it back."
@@ -25,7 +25,6 @@ HEADER = (
 FOLDER = "etc/tripgate"
 PSK_FILE = f"{FOLDER}/hostapd.psk"
 CONTROL_DIR = "/run/tripgate-hostapd"
-LEASE_FILE = "/var/lib/tripgate/dnsmasq.leases"
 
 _UNITS = "etc/systemd/system"
 GATEWAY_UNIT = f"{_UNITS}/tripgate.service"
@@ -64,9 +63,11 @@ class SystemFile:
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """What is installed. ``command``: ``tripgate``, its path, and the options of ``up``."""
+    """What is installed. ``command``: ``tripgate``, its path, and the options of ``up``; ``state``:
+    the state folder, which the services may write to."""
 
     command: tuple[str, ...]
+    state: str
     resolver: Resolver
     captive_port: int
     uplinks: tuple[str, ...] = ()
@@ -79,15 +80,21 @@ def files(router: Router) -> list[SystemFile]:
     lan = router.resolver.lan
     return [
         _file(GATEWAY_UNIT, _gateway_unit(router)),
-        _file(RESOLVER_UNIT, _dnsmasq_unit("addresses and names for the LAN", RESOLVER_CONF)),
-        _file(CAPTIVE_UNIT, _dnsmasq_unit("names for devices that are not open", CAPTIVE_CONF)),
+        _file(
+            RESOLVER_UNIT,
+            _dnsmasq_unit("addresses and names for the LAN", RESOLVER_CONF, router.state),
+        ),
+        _file(
+            CAPTIVE_UNIT,
+            _dnsmasq_unit("names for devices that are not open", CAPTIVE_CONF, router.state),
+        ),
         _file(RESOLVER_CONF, resolver_text(router.resolver)),
         _file(CAPTIVE_CONF, captive_text(lan, router.captive_port)),
         *_access_point(router.point),
         _file(NETWORK_MANAGER, f"[keyfile]\nunmanaged-devices=interface-name:{lan.interface}\n"),
         _file(NETWORKD, f"[Match]\nName={lan.interface}\n\n[Link]\nUnmanaged=yes\n"),
         *_sysctl(router.uplinks),
-        *((_file(UNBOUND, resolverconf.unbound_text(router.tls)),) if router.tls else ()),
+        *((_file(UNBOUND, unboundconf.unbound_text(router.tls)),) if router.tls else ()),
     ]
 
 
@@ -117,11 +124,13 @@ def _sysctl(uplinks: Sequence[str]) -> list[SystemFile]:
 
 
 def _gateway_unit(router: Router) -> str:
-    return _GATEWAY_UNIT.format(command=" ".join(_word(word) for word in router.command))
+    return _GATEWAY_UNIT.format(
+        command=" ".join(_word(word) for word in router.command), state=_word(router.state)
+    )
 
 
-def _dnsmasq_unit(what: str, conf: str) -> str:
-    return _DNSMASQ_UNIT.format(what=what, conf=conf)
+def _dnsmasq_unit(what: str, conf: str, state: str) -> str:
+    return _DNSMASQ_UNIT.format(what=what, conf=conf, state=_word(state))
 
 
 def _word(text: str) -> str:
@@ -142,6 +151,7 @@ ExecStart={command}
 Restart=always
 RestartSec=1
 StateDirectory=tripgate
+ReadWritePaths=-{state}
 RuntimeDirectory=tripgate
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
@@ -170,6 +180,7 @@ ExecStart=/usr/sbin/dnsmasq --conf-file=/{conf} --user=dnsmasq
 Restart=always
 RestartSec=1
 StateDirectory=tripgate
+ReadWritePaths=-{state}
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN
 ProtectSystem=strict
 ProtectHome=read-only

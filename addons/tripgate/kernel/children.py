@@ -163,10 +163,17 @@ class Child:
         self._pid = self._process.pid
         self._pidfd = os.pidfd_open(self._pid)
         self.trouble = None
-        identity = process.identify(self._pid)
-        if identity is not None:
-            record = asdict(identity) | {"fingerprint": self.spec.fingerprint}
+        self._note(process.identify(self._pid))
+
+    def _note(self, identity: Identity | None) -> None:
+        """Record who runs. On a full disk it runs unrecorded: names and addresses matter more."""
+        if identity is None:
+            return
+        record = asdict(identity) | {"fingerprint": self.spec.fingerprint}
+        try:
             replace_file(self._record, json.dumps(record), 0o600)
+        except OSError as error:
+            log.warning("%s: %s: a crash now leaves it behind", self._record, error.strerror)
 
     async def _adopt_or_end(self) -> None:
         """Rule 2."""

@@ -4,8 +4,8 @@ Rules
 1. Both files hold keys and have mode 0600 in the state folder; nothing secret is in an argument.
 2. The control protocol (hostapd ``ctrl_iface.c``): one datagram asks, one answers; ``OK`` or
    ``FAIL``. Lines that begin with ``<`` are events and no answers.
-3. What changes at run time is the Network Cost element: ``SET vendor_elements``, then
-   ``UPDATE_BEACON``. No station is disconnected by it.
+3. At run time the Network Cost element changes (``SET vendor_elements``, ``UPDATE_BEACON``) and the
+   keys of persons (``RELOAD_WPA_PSK``). No other station is disconnected by it.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ class HostapdError(Exception):
 def access_point(point: AccessPoint, folder: Path) -> Spec:
     """Write the configuration; how to start it. ``OSError``.
 
-    Only its elements change without a restart: they are not part of the fingerprint.
+    Elements and the keys of persons change without a restart (:func:`set_elements`,
+    :func:`reload_keys`): they are not part of the fingerprint.
     """
     text = hostapdconf.text(point)
-    keys = hostapdconf.psk_text(point)
     conf = folder / "hostapd.conf"
-    replace_file(Path(point.psk_file), keys, 0o600)
+    replace_file(Path(point.psk_file), hostapdconf.psk_text(point), 0o600)
     replace_file(conf, text, 0o600)
     told = [line for line in text.split("\n") if not line.startswith("vendor_elements=")]
     program = shutil.which("hostapd", path=PATH) or "hostapd"
-    return Spec(NAME, (program, str(conf)), "\n".join([*told, keys]))
+    return Spec(NAME, (program, str(conf)), "\n".join(told))
 
 
 async def set_elements(control: Path, elements: str) -> None:
@@ -47,10 +47,19 @@ async def set_elements(control: Path, elements: str) -> None:
 
     ``control`` is hostapd's socket: ``ctrl_interface`` and the interface's name.
     """
-    for command in (f"SET vendor_elements {elements}", "UPDATE_BEACON"):
-        answer = await ask(control, command)
-        if answer != "OK":
-            raise HostapdError(f"hostapd refuses {command.split()[0]}: {ascii(answer)[:60]}")
+    await _do(control, f"SET vendor_elements {elements}")
+    await _do(control, "UPDATE_BEACON")
+
+
+async def reload_keys(control: Path) -> None:
+    """The file with the keys of persons was written anew. Raises :class:`HostapdError`."""
+    await _do(control, "RELOAD_WPA_PSK")
+
+
+async def _do(control: Path, command: str) -> None:
+    answer = await ask(control, command)
+    if answer != "OK":
+        raise HostapdError(f"hostapd refuses {command.split()[0]}: {ascii(answer)[:60]}")
 
 
 async def ask(control: Path, command: str) -> str:

@@ -56,9 +56,9 @@ class LanWatch:
     def _learn(self, event: Event) -> list[Change]:
         now = self._clock()
         if isinstance(event, Table):
-            return self.presence.neighbours(event.entries, now)
+            return self.presence.neighbours(event.entries, now, event.fresh)
         if isinstance(event, Named):
-            return self.presence.neighbour(event.address, event.mac, now)
+            return self.presence.neighbour(event.address, event.mac, now, fresh=event.fresh)
         return self.presence.neighbour_gone(event.address, now)
 
     async def _follow_leases(self) -> None:

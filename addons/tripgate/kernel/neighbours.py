@@ -4,7 +4,8 @@ Rules
 1. First the whole table (:class:`Table`), then each change (:class:`Named`, :class:`Vanished`);
    lost messages (the kernel says ENOBUFS) and every ``AGAIN_S`` seconds bring the whole table anew.
 2. Entries count that name a MAC and are not failed, incomplete or without ARP (``NUD_*``,
-   rtnetlink(7)).
+   rtnetlink(7)). A stale one counts too, but tells nothing of when its device was last here: the
+   kernel keeps it for hours.
 3. Only the LAN's interface is looked at, found by name each time: it may come again with another
    index.
 """
@@ -27,24 +28,26 @@ from tripgate.core.mac import clean_mac
 AGAIN_S = 30.0
 RETRY_S = 1.0
 TABLE_MOST = 8192
-_NUD_INCOMPLETE, _NUD_FAILED, _NUD_NOARP = 0x01, 0x20, 0x40
+_NUD_INCOMPLETE, _NUD_REACHABLE, _NUD_FAILED, _NUD_NOARP = 0x01, 0x02, 0x20, 0x40
 
 log = logging.getLogger("tripgate.neighbours")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All there is."""
+    """All there is. ``fresh``: addresses that the kernel has heard from just now."""
 
     entries: dict[IPAddress, str]
+    fresh: frozenset[IPAddress] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """``mac`` answers for ``address``."""
+    """``mac`` answers for ``address``; ``fresh``: the kernel has heard from it just now."""
 
     address: IPAddress
     mac: str
+    fresh: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ async def _session(interface: str) -> AsyncIterator[Event]:
         pending: asyncio.Future[Any] | None = None
         try:
             while True:
-                index, entries = await _table(asking, interface)
-                yield Table(entries)
+                index, table = await _table(asking, interface)
+                yield table
                 until = asyncio.get_running_loop().time() + AGAIN_S
                 while (left := until - asyncio.get_running_loop().time()) > 0:
                     pending = pending or asyncio.ensure_future(anext(messages))
@@ -100,17 +103,20 @@ async def _messages(subscription: Any) -> AsyncIterator[Any]:
             yield message
 
 
-async def _table(asking: Any, interface: str) -> tuple[int, dict[IPAddress, str]]:
+async def _table(asking: Any, interface: str) -> tuple[int, Table]:
     """The interface's index (0: it is not there) and its neighbours."""
     found = await asking.link_lookup(ifname=interface)
     if not found:
-        return 0, {}
+        return 0, Table({})
+    fresh: set[IPAddress] = set()
     entries: dict[IPAddress, str] = {}
     async for message in await asking.neigh("dump", ifindex=found[0]):
         event = _event(message, found[0])
         if isinstance(event, Named) and len(entries) < TABLE_MOST:
             entries[event.address] = event.mac
-    return found[0], entries
+            if event.fresh:
+                fresh.add(event.address)
+    return found[0], Table(entries, frozenset(fresh))
 
 
 def _event(message: Any, index: int) -> Named | Vanished | None:
@@ -126,4 +132,4 @@ def _event(message: Any, index: int) -> Named | Vanished | None:
     ended = message["event"] == "RTM_DELNEIGH"
     if ended or mac is None or message["state"] & (_NUD_INCOMPLETE | _NUD_FAILED):
         return Vanished(address)
-    return Named(address, mac)
+    return Named(address, mac, bool(message["state"] & _NUD_REACHABLE))
