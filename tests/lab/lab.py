@@ -212,7 +212,11 @@ class Lab:
         return count_link(self)
 
     def rate(self, namespace: str, link: str, rate: str) -> None:
-        """Shape what leaves ``link`` to ``rate`` (tc's notation), with a short queue."""
+        """Shape what leaves ``link`` to ``rate`` (tc's notation), with a short queue.
+
+        What a queue drops was counted before: shape downloads at the server's ``eth0`` and
+        uploads at the carrier's ``srv0``, where nothing is counted.
+        """
         shape = ["root", "tbf", "rate", rate, "burst", "32kb", "latency", "50ms"]
         self.run(namespace, ["tc", "qdisc", "replace", "dev", link, *shape])
 
