@@ -1,5 +1,7 @@
 """The kernel's counters against the carrier's, to the byte, with real packets."""
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -51,6 +53,37 @@ def test_udp_is_counted_as_the_carrier_does(
     truth = lab.truth(there)
     assert truth.down == 3 * truth.up > 0
     assert _counted(gateway, slot(1)) == truth
+
+
+@pytest.mark.parametrize("address", [server4(1), server6(1)])
+def test_a_relays_tcp_is_counted_as_the_carrier_does(
+    lab: Lab, gateway: Router, address: str
+) -> None:
+    """A marked socket of the gateway, SYN to FIN, retransmissions included."""
+    lab.rate(lab.server, "eth0", "20mbit")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with lab.inside(lab.server):
+        listening = socket.create_server((address, 8000), family=family)
+    with lab.inside(lab.gateway):
+        upstream = socket.socket(family)
+    upstream.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, slot(1))
+    with listening, upstream:
+        upstream.connect((address, 8000))
+        origin, _ = listening.accept()
+        thread = threading.Thread(target=_serve, args=(origin, bytes(2_000_000)))
+        thread.start()
+        received = sum(iter(lambda: len(upstream.recv(65536)), 0))
+        upstream.shutdown(socket.SHUT_WR)
+        thread.join()
+    assert received == 2_000_000
+    assert _counted(gateway, slot(1)) == lab.truth(address)
+
+
+def _serve(origin: socket.socket, data: bytes) -> None:
+    with origin:
+        origin.sendall(data)
+        origin.shutdown(socket.SHUT_WR)
+        origin.recv(1)
 
 
 def test_devices_are_counted_apart(lab: Lab, gateway: Router) -> None:

@@ -32,8 +32,8 @@ from tripgate.core.routerspec import RouterSpec, Station, check_slot
 from tripgate.kernel.links import read_links
 from tripgate.kernel.nft import Nft, NftError
 
-# A quota in a listing: its limit moves with every grant.
-_QUOTA = re.compile(r"^\tquota \w+ \{\n.*?^\t\}\n\s*?^", re.MULTILINE | re.DOTALL)
+# Quotas in a listing, whose limits move with every grant, and the empty lines about them.
+_QUOTA = re.compile(r"^\tquota \w+ \{\n.*?^\t\}\n|^\n", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
