@@ -14,11 +14,14 @@ from tripgate.clock import SystemClock
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.ledger.journal import JournalError
 from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
+from tripgate.measure import Measure
+from tripgate.metrics import create_app
+from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
 from tripgate.proxy.hooks import Hooks
 from tripgate.settings import Settings
 from tripgate.statefolder import StateError
-from tripgate.web import serve_web
+from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
 
@@ -48,11 +51,21 @@ async def _serve(settings: Settings) -> None:
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
     await gateway.start()
     try:
-        async with serve_web([]), live_table(gateway):
-            announce(settings)
+        async with serve_web(sites(gateway)), live_table(gateway):
+            announce(settings, first_claim(gateway))
             await runner.run(master)
     finally:
         await gateway.stop()
+
+
+def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:
+    """The web servers' addresses and apps; ``off`` is none."""
+    settings = gateway.settings
+    measure = Measure(gateway.gate, gateway.clock, settings.mode)
+    metrics: list[tuple[Endpoint, AsgiApp]] = []
+    if settings.metrics:
+        metrics.append((settings.metrics, create_app(measure.read)))
+    return [*metrics, *portal_sites(gateway)]
 
 
 def modes(settings: Settings) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tripgate import __version__
 from tripgate.clock import Clock
+from tripgate.core.book import Book
 from tripgate.core.classify import Catalogue
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
@@ -34,6 +35,7 @@ from tripgate.statefolder import Identity, StateFolder
 
 AGAIN_S = 0.5
 DRAIN_S = 1.0
+SETTLE_S = 0.5
 
 log = logging.getLogger("tripgate")
 
@@ -49,7 +51,9 @@ class Gateway:
         self.stats = Stats()
         self.desk = LeaseDesk(clock, self.stats)
         self.enroller = Enroller(self.desk, clock)
-        self.gate = Gate(self.desk, self.enroller, Pages().page, self.own_ports)
+        self.gate = Gate(
+            self.desk, self.enroller, Pages(self._book, settings.portal).page, self.own_ports
+        )
         self._settler = Settler(self.desk, load_catalogue())
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
@@ -89,7 +93,7 @@ class Gateway:
         self.stats.ledger_up = True
         await self.desk.reload()
         await self.enroller.enrol_host()
-        server = await control.serve(self.folder.control_socket, self.status)
+        server = await control.serve(self.folder.control_socket, self._told)
         self._exit.callback(server.close)
         self._exit.push_async_callback(self._end_tasks)
         self._exit.push_async_callback(self._settle_last)
@@ -152,6 +156,9 @@ class Gateway:
 
     # -- what others ask --------------------------------------------------------------------
 
+    def _book(self) -> Book:
+        return self.desk.book
+
     def own_ports(self) -> frozenset[int]:
         """Ports of the gateway's own servers: the proxy is taken to none of them."""
         return self.served()
@@ -160,6 +167,13 @@ class Gateway:
         options = self.settings
         addresses = (options.listen, options.socks, options.portal, options.metrics)
         return frozenset(address.port for address in addresses if address)
+
+    async def _told(self) -> dict[str, Any]:
+        """The status, once what moved so far is in the ledger: whoever asks will read that next."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await asyncio.shield(self._settler.refresh())
+        return self.status()
 
     def status(self) -> dict[str, Any]:
         """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""

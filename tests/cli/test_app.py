@@ -23,7 +23,7 @@ COMMANDS = (
     "up", "status", "doctor", "usage", "audit", "backup", "restore",
     "device list", "device show", "device name", "device approve", "device block",
     "device forget", "device merge", "person add", "person list", "person remove",
-    "plan set", "plan show", "cap set", "cap list", "cap clear",
+    "plan set", "plan show", "cap set", "cap list", "cap clear", "admin claim",
 )  # fmt: skip
 
 

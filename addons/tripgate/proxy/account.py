@@ -99,9 +99,6 @@ class Account:
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
         self.rate: int | None = None
         """Bits per second that the flows may move together; ``None``: unthrottled."""
-        self.posted = Moved()
-        """All that the flows ever posted: what a kernel counter is compared with."""
-        self._credit = [0, 0]
         self._share = FREE
         self._hold_below, self._hold_above = NEAR, FREE
         self._nothing = Budget(revoked=True)
@@ -115,6 +112,13 @@ class Account:
         self.lease = Lease(lease_id, limits, Budget(), slot, defaultdict(Moved))
         return self.lease
 
+    def grown(self) -> None:
+        """A grant has raised the budget."""
+
+    def idle(self, now: float) -> bool:
+        """The lease lies unused: it may go back."""
+        return self.lease is not None and self.lease.budget.idle(now)
+
     def revoke(self) -> None:
         """Stop taking from the present lease; the next grant opens another."""
         if self.lease:
@@ -123,15 +127,18 @@ class Account:
 
     def moved(self) -> None:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
-        lease = self.lease
-        if lease:
-            lease.slot.set(lease.budget.taken)
-            if self.beyond is not None:
-                room = self.beyond + lease.budget.left
-                if not self._hold_below < room <= self._hold_above:
-                    self._hold(room)
+        if self.lease:
+            self.lease.slot.set(self.lease.budget.taken)
+        self.hold()
 
     # -- receive windows (rule 4) -----------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep them within what is left, when that has changed by enough."""
+        if self.beyond is not None:
+            room = self._room()
+            if not self._hold_below < room <= self._hold_above:
+                self._hold(room)
 
     def join(self, flow: Metered) -> None:
         """One flow more: it gets its share, the others less when that makes a difference."""
@@ -186,32 +193,13 @@ class Account:
             part.up += new.up
             part.down += new.down
             part.overhead += new.overhead
-            self.posted.up += new.up
-            self.posted.down += new.down
 
     def spend_rest(self, name: str | None) -> None:
         """What is left is too little for a single packet: it counts as used, or the budget would
         never be empty and nobody would ask for more."""
         if self.lease and (rest := self.budget.take(self.budget.left)):
             self.lease.parts[name].down += rest
-            self.posted.down += rest
             self.moved()
-
-    def correct(self, up: int, down: int, name: str | None = None) -> None:
-        """A better counter saw so many bytes more (or fewer) than ``posted`` says, since the last
-        correction. What was settled stands: bytes too many are made good by the next ones."""
-        if self.lease is None:
-            self._opener(self)
-        assert self.lease is not None
-        part = self.lease.parts[name]
-        self._credit[0] -= up
-        self._credit[1] -= down
-        for way, credit in zip(("up", "down"), self._credit, strict=True):
-            back = min(credit, max(0, getattr(part, way)))
-            self._credit[way == "down"] -= back
-            setattr(part, way, getattr(part, way) - back)
-            self.lease.budget.charge(-back)
-        self.moved()
 
     def end(self, flow: Metered, wire: WireState | None) -> None:
         """A flow is over: its rest goes to the present lease, opened for it if there is none."""

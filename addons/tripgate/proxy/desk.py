@@ -51,7 +51,13 @@ class Stores:
 class LeaseDesk:
     """Accounts by device id, and the grants that feed them."""
 
-    def __init__(self, clock: Clock, stats: Stats) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        stats: Stats,
+        make_account: Callable[[str, Callable[[Account], None]], Account] = Account,
+    ) -> None:
+        self._make_account = make_account
         self.stores: Stores
         self.clock = clock
         self.stats = stats
@@ -102,7 +108,7 @@ class LeaseDesk:
             self._follow_limits(account)
 
     def _follow_limits(self, account: Account) -> None:
-        if account.lease and account.lease.limits != self._limits(account.device):
+        if account.lease is None or account.lease.limits != self._limits(account.device):
             account.refusal = None
             account.revoke()
 
@@ -115,7 +121,7 @@ class LeaseDesk:
     def account(self, device: str) -> Account:
         """The account of a device, made at the first use."""
         if device not in self.accounts:
-            self.accounts[device] = Account(device, self.open_lease)
+            self.accounts[device] = self._make_account(device, self.open_lease)
         return self.accounts[device]
 
     def open_lease(self, account: Account) -> None:
@@ -188,6 +194,7 @@ class LeaseDesk:
                     lease.budget.grow(grant.granted, self.clock.monotonic())
                     lease.budget.final = grant.final
                     account.refusal = None
+                    account.grown()
                     return
             elif not lease.rotate:
                 lease.budget.final = True

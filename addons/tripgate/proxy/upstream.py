@@ -10,6 +10,7 @@ Rules
 """
 
 import contextlib
+import os
 import socket
 import struct
 
@@ -30,6 +31,7 @@ RMEM_MAX = 212_992
 """What ``SO_RCVBUF`` gives where nobody has changed ``net.core.rmem_max``."""
 
 LAST_LOOKS = 8
+CHUNK = 65_536
 
 FIN_RECEIVED = frozenset({tcpinfo.CLOSE_WAIT, tcpinfo.LAST_ACK, tcpinfo.CLOSING})
 
@@ -56,17 +58,30 @@ def wire(sock: socket.socket, *, dead: bool) -> WireState | None:
 
 def last_word(sock: socket.socket, *, dead: bool) -> WireState | None:
     """The last counts, with everything in them acknowledged: the reset that follows would leave a
-    delayed ACK unsent, and the server would not know what the uplink has carried."""
+    delayed ACK unsent, and the server would not know what the uplink has carried. Nothing more is
+    let in meanwhile."""
     last = wire(sock, dead=dead)
+    if last is None:
+        return None
+    _offer(sock, WINDOW_MIN)
     for _ in range(LAST_LOOKS):
-        if last is None:
-            break
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        acknowledge(sock)
         before, last = last.received, wire(sock, dead=dead) or last
         if last.received == before:
             break
     return last
+
+
+def acknowledge(sock: socket.socket) -> None:
+    """Have the kernel send the ACK that it delays, on a socket that is about to be closed.
+
+    ``TCP_QUICKACK`` does nothing once a FIN was sent; there reading does it. What is left unread
+    makes the close a reset in any case, so bytes that were read here must too.
+    """
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        while os.read(sock.fileno(), CHUNK):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
 def set_window(sock: socket.socket, volume: int, *, held: bool) -> bool:
