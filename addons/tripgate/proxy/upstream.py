@@ -21,7 +21,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """``SO_LINGER`` on with zero seconds: close sends RST and drops what is queued."""
 
 WINDOW_MIN = 2 * 1024
-WINDOW_FREE = 1024 * 1024
+WINDOW_FREE = 4 * 1024 * 1024
 """A window of this size and above is left to the kernel's autotuning."""
 
 WINDOW_WIDE = 4 * 1024 * 1024
