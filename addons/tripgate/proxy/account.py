@@ -136,9 +136,16 @@ class Account:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
         if self.lease:
             self.lease.slot.set(self.lease.budget.taken)
-            self.hold()
+        self.hold()
 
     # -- receive windows (rule 4) -----------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep them within what is left, when that has changed by enough."""
+        if self.beyond is not None:
+            room = self._room()
+            if not self._hold_below < room <= self._hold_above:
+                self._hold(room)
 
     def join(self, flow: Metered) -> None:
         """One flow more: it gets its share, the others less when that makes a difference."""
@@ -150,13 +157,6 @@ class Account:
             self._hold(room)
         else:
             flow.window(self._share)
-
-    def hold(self) -> None:
-        """Share out the receive windows anew where what is left has changed enough."""
-        if self.beyond is not None:
-            room = self.beyond + self.budget.left
-            if not self._hold_below < room <= self._hold_above:
-                self._hold(room)
 
     def hold_windows(self) -> None:
         """Share out the receive windows anew, after a change of what is left."""
