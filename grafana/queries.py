@@ -15,11 +15,10 @@ CHOSEN = 'device=~"${device:regex}",person=~"${person:regex}"'
 LEFT = "clamp_min(tripgate_plan_limit_bytes - tripgate_plan_used_bytes, 0)"
 SECONDS_LEFT = "clamp_min(tripgate_plan_expires_timestamp_seconds - time(), 1)"
 PER_DAY_ALLOWED = f"{LEFT} / ({SECONDS_LEFT} / 86400)"
-PER_DAY_USED = "86400 * sum(rate(tripgate_uplink_bytes_total[1d]))"
-PACE = f"({PER_DAY_USED}) / ({PER_DAY_ALLOWED})"
+A_SECOND = "sum without (direction) (rate(tripgate_uplink_bytes_total[1d]))"
+PACE = f"86400 * {A_SECOND} / ({PER_DAY_ALLOWED})"
 RUNS_OUT = (
-    "1000 * (tripgate_plan_exhaustion_timestamp_seconds"
-    " or (time() + " + LEFT + " / scalar(sum(rate(tripgate_uplink_bytes_total[1d])))))"
+    f"1000 * (tripgate_plan_exhaustion_timestamp_seconds or time() + {LEFT} / ({A_SECOND} > 0))"
 )
 """Milliseconds, as Grafana's dates want them."""
 
