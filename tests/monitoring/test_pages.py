@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from grafana.build import build
-from tests.grafana.pages import EVERY_QUERY, FILES, FOLDER, load, panels, queries
+from tests.monitoring.pages import EVERY_QUERY, FILES, FOLDER, load, panels, queries
 from tripgate.metrics import FAMILIES
 
 README = (Path(__file__).parents[2] / "grafana" / "README.md").read_text()
@@ -98,7 +98,9 @@ def test_a_panel_asks_the_chosen_data_source(panel: Any) -> None:
     assert all(one == {"type": "prometheus", "uid": "${datasource}"} for one in sources)
 
 
-@pytest.mark.parametrize("panel", [one for one in EVERY_PANEL if one.values[0]["type"] == "timeseries"])
+@pytest.mark.parametrize(
+    "panel", [one for one in EVERY_PANEL if one.values[0]["type"] == "timeseries"]
+)
 def test_lines_have_a_legend_below(panel: Any) -> None:
     legend = panel["options"]["legend"]
     assert (legend["showLegend"], legend["placement"]) == (True, "bottom")
