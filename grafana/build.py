@@ -1,10 +1,10 @@
 """Writes the dashboards: ``python -m grafana.build``."""
 
+import json
 from pathlib import Path
+from typing import Any
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import categories, device, health, trip
 
@@ -19,16 +19,24 @@ PAGES = {
 
 def build() -> dict[str, str]:
     """The text of every file."""
-    encoder = JSONEncoder(sort_keys=True, indent=2)
-    return {name: encoder.encode(_numbered(make())) + "\n" for name, make in PAGES.items()}
+    texts = {}
+    for name, make in PAGES.items():
+        page = json.loads(JSONEncoder().encode(make().build()))
+        texts[name] = json.dumps(_fit(page), sort_keys=True, indent=2) + "\n"
+    return texts
 
 
-def _numbered(page: Dashboard) -> model.Dashboard:
-    """Panels need ids of their own, for links to one panel."""
-    made = page.build()
-    for number, panel in enumerate(made.panels or [], start=1):
-        panel.id_val = number
-    return made
+def _fit(page: Any) -> Any:
+    """Panels get ids of their own, for links to one panel; defaults that the SDK writes and
+    Grafana's schema does not know are taken out."""
+    for number, panel in enumerate(page["panels"], start=1):
+        panel["id"] = number
+        panel.get("options", {}).pop("footer", None)
+    for variable in page["templating"]["list"]:
+        for key in ("id", "auto", "auto_count", "auto_min"):
+            variable.pop(key, None)
+    page.pop("style", None)
+    return page
 
 
 def main() -> None:
