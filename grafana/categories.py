@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana import kit
 from grafana.kit import BYTES, SHARE, q
-from grafana.queries import BACKGROUND, CHOSEN, named, traffic
+from grafana.queries import BACKGROUND, named, traffic, used
 
 
 def page() -> Dashboard:
@@ -13,8 +13,7 @@ def page() -> Dashboard:
 
 
 def _went_to(made: Dashboard) -> Dashboard:
-    ranged = f"increase(tripgate_traffic_bytes_total{{{CHOSEN}}}[$__range])"
-    everything = traffic("increase", "$__range", "")
+    everything = used("")
     unknown = traffic("increase", "$__range", "", ',category="unknown"')
     behind = traffic("increase", "$__range", "", f',category=~"{BACKGROUND}"')
     return (
@@ -23,7 +22,7 @@ def _went_to(made: Dashboard) -> Dashboard:
             kit.bars(
                 "By category",
                 "Bytes in the chosen time.",
-                q(f"sort_desc(sum by (category) ({ranged}))", "{{category}}", instant=True),
+                q(f"sort_desc({used('category')})", "{{category}}", instant=True),
             )
         )
         .with_panel(
@@ -38,7 +37,7 @@ def _went_to(made: Dashboard) -> Dashboard:
             kit.stat(
                 "Behind your back",
                 "Share of updates, app stores, cloud sync and telemetry in the chosen time.",
-                q(f"({behind}) / ({everything} > 0)", instant=True),
+                q(f"({behind}) / ({everything})", instant=True),
                 unit=SHARE,
                 levels=((None, kit.GREEN), (0.25, kit.YELLOW), (0.5, kit.RED)),
             )
@@ -47,7 +46,7 @@ def _went_to(made: Dashboard) -> Dashboard:
             kit.stat(
                 "Unknown",
                 "Share of bytes whose service the catalogue does not know.",
-                q(f"({unknown}) / ({everything} > 0)", instant=True),
+                q(f"({unknown}) / ({everything})", instant=True),
                 unit=SHARE,
             )
         )
@@ -76,7 +75,7 @@ def _went_to(made: Dashboard) -> Dashboard:
             kit.table(
                 "Category by person",
                 "Bytes in the chosen time.",
-                q(f"sort_desc(sum by (category, person) ({ranged}))", columns=True),
+                q(f"sort_desc({used('category, person')})", columns=True),
                 shown=(("category", "Category"), ("person", "Person"), ("Value", "Bytes")),
                 units=(("Bytes", BYTES),),
             )

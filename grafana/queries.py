@@ -29,6 +29,11 @@ def traffic(function: str, window: str, by: str, more: str = "") -> str:
     return f"sum by ({by}) ({function}({selected}[{window}]))"
 
 
+def used(by: str) -> str:
+    """Bytes in the page's time, summed ``by`` labels; who used nothing is left out."""
+    return traffic("increase", "$__range", by) + " > 0"
+
+
 def named(expr: str) -> str:
     """``expr`` (with a label ``device``) with the label ``name`` beside it."""
     return (

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from grafana import kit
 from grafana.kit import BYTES, SHARE, q
-from grafana.queries import LEFT, PACE, PER_DAY_ALLOWED, RUNS_OUT, caps, named, traffic
+from grafana.queries import LEFT, PACE, PER_DAY_ALLOWED, RUNS_OUT, caps, named, traffic, used
 
 NO_PLAN = "no plan volume set"
 
@@ -102,10 +102,7 @@ def _uses(made: Dashboard) -> Dashboard:
                 "By person",
                 "Bytes in the chosen time, by owner; devices without one are together.",
                 q(
-                    "topk(10, "
-                    + "label_replace("
-                    + traffic("increase", "$__range", "person")
-                    + ', "person", "nobody", "person", ""))',
+                    f'topk(10, label_replace({used("person")}, "person", "nobody", "person", ""))',
                     "{{person}}",
                     instant=True,
                 ),
@@ -116,7 +113,7 @@ def _uses(made: Dashboard) -> Dashboard:
                 "By device",
                 "Bytes in the chosen time, the ten largest.",
                 q(
-                    f"topk(10, {named(traffic('increase', '$__range', 'device'))})",
+                    f"topk(10, {named(used('device'))})",
                     "{{name}}",
                     instant=True,
                 ),
@@ -127,7 +124,7 @@ def _uses(made: Dashboard) -> Dashboard:
                 "By category",
                 "What it went to, in the chosen time.",
                 q(
-                    f"topk(10, {traffic('increase', '$__range', 'category')})",
+                    f"topk(10, {used('category')})",
                     "{{category}}",
                     instant=True,
                 ),
