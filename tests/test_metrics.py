@@ -3,6 +3,7 @@
 import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+import docs.metrics
 from tripgate.core import labels
 from tripgate.core.book import Book
 from tripgate.core.model import (
@@ -348,3 +350,11 @@ def test_a_registry_is_made_for_each_collector() -> None:
     first, second = make_registry(StateCollector()), make_registry(StateCollector())
     assert first is not second
     assert b"tripgate" not in generate_latest(first)
+
+
+# -- in the docs -------------------------------------------------------------------------------
+
+
+def test_the_metrics_reference_is_what_the_code_writes() -> None:
+    page = Path(__file__).parents[1] / "docs" / "metrics.md"
+    assert page.read_text() == docs.metrics.text(), "run: python -m docs.metrics"
