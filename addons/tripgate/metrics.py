@@ -32,7 +32,7 @@ DIRECTIONS = ("up", "down")
 USED_FOR = (*sorted(CATEGORIES), UNKNOWN.category)
 VERDICTS = (
     "allow", "unreachable", "refuse-pending", "refuse-blocked", "refuse-cap", "refuse-ledger",
-    "refuse-destination", "refuse-request", "refuse-client", "refuse-crowd",
+    "refuse-destination", "refuse-request", "refuse-client", "refuse-crowd", "refuse-silent",
 )  # fmt: skip
 CUTS = ("cap", "ledger", "device")
 CALLS = (("grant", "ok"), ("grant", "stale"), ("grant", "error"), ("settle", "ok"),

@@ -14,11 +14,12 @@ from tripgate.clock import SystemClock
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.ledger.journal import JournalError
 from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
-from tripgate.measure import Measure
-from tripgate.metrics import create_app
+from tripgate.measure import Measure, Uplink
+from tripgate.metrics import Both, create_app
 from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
 from tripgate.proxy.hooks import Hooks
+from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import StateError
 from tripgate.web import AsgiApp, serve_web
@@ -67,12 +68,21 @@ async def _serve(settings: Settings) -> None:
 def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:
     """The web servers' addresses and apps; ``off`` is none."""
     settings = gateway.settings
-    measure = Measure(gateway.gate, gateway.clock, settings.mode)
+    router = gateway.router
+    uplink = (lambda: _uplink(router)) if router else None
+    measure = Measure(gateway.gate, gateway.clock, settings.mode, uplink)
     metrics: list[tuple[Endpoint, AsgiApp]] = []
     if settings.metrics:
         metrics.append((settings.metrics, create_app(measure.read)))
-    identify = gateway.router.identify if gateway.router else None
+    identify = router.identify if router else None
     return [*metrics, *portal_sites(gateway, identify)]
+
+
+def _uplink(router: Router) -> Uplink:
+    """The interface's counts, for the metrics."""
+    meter = router.meter
+    counts = (meter.uplink, meter.gateway, meter.unattributed)
+    return Uplink(*(Both(count.up, count.down) for count in counts))
 
 
 def modes(settings: Settings) -> list[str]:
