@@ -57,7 +57,8 @@ class Gateway:
             *self.options,
         ]
 
-    def start(self) -> None:
+    def spawn(self) -> None:
+        """Start the process and wait for nothing."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 self.command(),
@@ -66,6 +67,11 @@ class Gateway:
                 stderr=log,
                 text=True,
             )
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        self.spawn()
+        assert self.process
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -142,7 +148,8 @@ class StockMitmproxy(Gateway):
 
     def command(self) -> list[str]:
         return [
-            *(str(Path(sys.executable).parent / "mitmdump"), "-q", "-s", str(SCRIPT)),
+            *(str(Path(sys.executable).parent / "mitmdump"), "-s", str(SCRIPT)),
+            *("--set", "termlog_verbosity=warn", "--set", "flow_detail=0"),
             *("--mode", f"regular@{self.proxy}", "--mode", f"socks5@{self.socks}"),
             *self.options,
         ]

@@ -18,7 +18,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
 
-NOT_YET = " belongs to the router mode, not in this version yet"
+ROUTER_ONLY = " belongs to the router mode: add --mode router"
 
 
 def refused(**given: object) -> str:
@@ -46,6 +46,31 @@ def test_the_defaults_are_those_of_the_explicit_mode(tmp_path: Path) -> None:
     assert settings.redis is None
     assert settings.state == tmp_path / "tripgate"
     assert settings.clock.trust == "kernel"
+
+
+def test_the_router_mode_has_no_explicit_proxy_unless_asked() -> None:
+    settings = load(mode="router", lan="wlan0")
+    assert (settings.listen, settings.socks, settings.uplink) == (None, None, "auto")
+    assert (settings.subnet, settings.services, settings.ssh) == (
+        "10.77.0.1/24",
+        "managed",
+        "owner",
+    )
+    assert load(mode="router", lan="wlan0", listen=":8080").listen is not None
+
+
+def test_tables_of_the_file_and_variables_set_the_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = config(tmp_path, '[network]\nquic = "count"\nguest_pool = "500MB"\n')
+    monkeypatch.setenv("TRIPGATE_NETWORK_QUIC", "reject")
+    network = load(config=path).network
+    assert (network.quic, network.guest_pool) == ("reject", 500_000_000)
+
+
+def test_a_hotspot_password_is_never_repeated(tmp_path: Path) -> None:
+    path = config(tmp_path, '[hotspot]\nkey = ["hunter2hunter2"]\n')
+    assert "hunter2" not in refused(config=path)
 
 
 def test_the_command_line_beats_the_environment_beats_the_file(
@@ -141,19 +166,22 @@ def test_a_redis_url_is_taken_as_it_is(url: str) -> None:
             "--listen '8080': HOST:PORT, :PORT for every address, [::1]:PORT, or off",
         ),
         ({"mode": "magic"}, "--mode 'magic': explicit or router"),
-        ({"lan": "a b"}, "--lan 'a b': an interface, or several with commas between them: "
-                         "wwan0,usb0"),
+        ({"lan": "a b"}, "--lan 'a b': an interface, as in wlan0"),
+        ({"uplink": "a b"}, "--uplink 'a b': an interface, several with commas between them "
+                            "(wwan0,usb0), or auto"),
         ({"lisen": ":1"}, "--lisen: there is no such setting; did you mean listen?"),
         (
             {"listen": ":1080"},
             "--listen and --socks both name port 1080: give one of them another port, or off",
         ),
-        ({"mode": "router"}, "--mode router: this version has the explicit mode only"),
-        ({"lan": "eth0"}, "--lan:" + NOT_YET),
-        ({"uplink": "auto"}, "--uplink:" + NOT_YET),
-        ({"ssh": "off"}, "--ssh:" + NOT_YET),
-        ({"services": "system"}, "--services:" + NOT_YET),
-        ({"subnet": "10.7.0.1/24"}, "--subnet:" + NOT_YET),
+        ({"mode": "router"}, "--mode router needs --lan IFACE, the interface of the devices"),
+        ({"mode": "router", "lan": "eth0", "uplink": "usb0,eth0"},
+         "--lan and --uplink name the same interface: they must differ"),
+        ({"lan": "eth0"}, "--lan" + ROUTER_ONLY),
+        ({"uplink": "auto"}, "--uplink" + ROUTER_ONLY),
+        ({"ssh": "off"}, "--ssh" + ROUTER_ONLY),
+        ({"services": "system"}, "--services" + ROUTER_ONLY),
+        ({"subnet": "10.7.0.1/24"}, "--subnet" + ROUTER_ONLY),
     ],
 )  # fmt: skip
 def test_a_mistake_names_the_option_the_value_and_the_forms(
@@ -194,7 +222,8 @@ def test_every_mistake_in_the_file_is_one_line_that_names_it(tmp_path: Path) -> 
         f"{path}: socks \"['a']\": HOST:PORT, :PORT for every address, [::1]:PORT, or off",
         f"{path}: state '7': the path of a folder or file",
         f"{path}: b\\nad\\x1b: there is no such setting; there are mode, listen, socks, portal, "
-        "metrics, redis, state, config, lan, uplink, subnet, services, ssh, clock",
+        "metrics, redis, state, config, lan, uplink, subnet, services, ssh, clock, "
+        "network, hotspot, dns",
         f"{path}: clock.trst: there is no such setting; did you mean trust?",
     }
 

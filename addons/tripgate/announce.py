@@ -19,8 +19,8 @@ from tripgate.wiring import Gateway
 EVERY_S = 1.0
 
 
-def announce(settings: Settings) -> None:
-    """Print the addresses, one a line, and what to do with them."""
+def announce(settings: Settings, claim: str | None = None) -> None:
+    """Print the addresses, one a line, and what to do with them; ``claim``: the one-time code."""
     host = own_address()
     lines = [
         ("HTTP proxy", _shown(settings.listen, host), "set it as HTTP and HTTPS proxy of a device"),
@@ -35,6 +35,8 @@ def announce(settings: Settings) -> None:
     if settings.listen:
         at = f"127.0.0.1:{settings.listen.port}"
         print(f"  Try           curl -x http://{at} http://example.com/", flush=True)
+    if claim and settings.portal:
+        print(f"  Claim code    {claim:<34}enter it at the portal: the device that manages others")
     print(f"  State         {settings.state}   (tripgate status, usage, cap set …)", flush=True)
 
 

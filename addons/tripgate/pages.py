@@ -1,29 +1,51 @@
-"""Refusals as HTTP responses: plain text so far."""
+"""Refusals of the proxy as HTTP responses, with the portal's address as this client reaches it."""
 
+import socket
+from collections.abc import Callable
 from typing import Any
 
+from tripgate.core.address import IPAddress
+from tripgate.core.book import EMPTY, Book
+from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.core.model import Device
-from tripgate.core.units import format_volume
+from tripgate.portal.refusal import Refused, respond
 from tripgate.proxy.gate import Client, Turned
-
-_STATUS = {
-    "ledger": "503 Service Unavailable",
-    "destination": "403 Forbidden",
-    "request": "400 Bad Request",
-}
 
 
 class Pages:
-    """Makes the page of a refusal."""
+    """Makes the page of a refusal. ``portal``: where the portal listens, if it does."""
+
+    def __init__(
+        self, book: Callable[[], Book] = lambda: EMPTY, portal: Endpoint | None = None
+    ) -> None:
+        self._book, self._portal = book, portal
 
     def page(self, who: Client, device: Device | None, turned: Turned, request: Any) -> bytes:
-        """The whole response."""
-        status = _STATUS.get(turned.kind, "511 Network Authentication Required")
-        limit = turned.refusal.limit if turned.refusal else None
-        volume = format_volume(limit.limit) if limit and limit.limit else ""
-        body = f"{turned.text} {device.name if device else ''} {volume}\n".encode()
-        head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
-        return head.encode() + body
+        """The whole response. ``request`` is mitmproxy's; it may be hostile."""
+        limit, used = None, 0
+        if turned.refusal:
+            limit, used = turned.refusal.limit, turned.refusal.used
+        refused = Refused(turned.kind, device, limit, used, self._book())
+        portal = portal_url(self._portal, who.address)
+        return respond(refused, request.headers.get, portal, head=request.method == "HEAD")
+
+
+def portal_url(portal: Endpoint | None, client: IPAddress) -> str | None:
+    """The portal's URL for ``client``; ``None``: there is none, or it cannot get there."""
+    if portal is None:
+        return None
+    host = _facing(client) if portal.hosts == EVERY_ADDRESS else portal.hosts[0]
+    if host is None:
+        return None
+    return f"http://[{host}]:{portal.port}/" if ":" in host else f"http://{host}:{portal.port}/"
+
+
+def _facing(client: IPAddress) -> str | None:
+    """This machine's address on the way to ``client``."""
+    family = socket.AF_INET if client.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((str(client), 9))  # no packet is sent, only a route chosen
+        except OSError:
+            return None
+        return str(probe.getsockname()[0]).partition("%")[0]

@@ -1,8 +1,9 @@
 """The addons that a stock mitmproxy loads through ``addons/gateway.py``.
 
-The gate stays shut when the gateway cannot start: no ledger, no bytes.
+The gate stays shut while the gateway cannot start: no ledger, no bytes. It tries again.
 """
 
+import asyncio
 import logging
 
 from mitmproxy import ctx
@@ -14,6 +15,8 @@ from tripgate.serve import REFUSALS
 from tripgate.settings import load
 from tripgate.wiring import Gateway
 
+AGAIN_S = 2.0
+
 log = logging.getLogger("tripgate")
 
 
@@ -24,16 +27,28 @@ class Lifecycle:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._starting: asyncio.Task[None] | None = None
 
-    async def running(self) -> None:
+    def running(self) -> None:
         ctx.options.update(**OPTIONS)
         self._gateway.served = _ports
-        try:
-            await self._gateway.start()
-        except REFUSALS as error:
-            log.error("tripgate: %s: nothing passes", error)
+        self._starting = asyncio.ensure_future(self._start())
+
+    async def _start(self) -> None:
+        said = ""
+        while True:
+            try:
+                return await self._gateway.start()
+            except REFUSALS as error:
+                if str(error) != said:  # a warning: an error would make mitmproxy give up
+                    log.warning("tripgate: %s; nothing passes until then", error)
+                said = str(error)
+            await asyncio.sleep(AGAIN_S)
 
     async def done(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
         await self._gateway.stop()
 
 
@@ -43,8 +58,8 @@ def _ports() -> frozenset[int]:
 
 
 def make() -> list[object]:
-    """The addons, and mitmproxy's connections from now on metered."""
-    settings = load()
+    """The addons, and mitmproxy's connections from now on metered. There is no portal."""
+    settings = load(portal="off")
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
     handler.install(gateway.gate)
     return [Hooks(gateway.gate), Lifecycle(gateway)]

@@ -14,11 +14,15 @@ from tripgate.clock import SystemClock
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.ledger.journal import JournalError
 from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
+from tripgate.measure import Measure, Uplink
+from tripgate.metrics import Both, create_app
+from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
 from tripgate.proxy.hooks import Hooks
+from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import StateError
-from tripgate.web import serve_web
+from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
 
@@ -37,6 +41,12 @@ def serve(settings: Settings) -> int:
     except REFUSALS as error:
         print(f"tripgate: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"tripgate: {error}: run it as root (sudo ./deploy/up …)", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"tripgate: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -48,11 +58,31 @@ async def _serve(settings: Settings) -> None:
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
     await gateway.start()
     try:
-        async with serve_web([]), live_table(gateway):
-            announce(settings)
+        async with serve_web(sites(gateway)), live_table(gateway):
+            announce(settings, first_claim(gateway))
             await runner.run(master)
     finally:
         await gateway.stop()
+
+
+def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:
+    """The web servers' addresses and apps; ``off`` is none."""
+    settings = gateway.settings
+    router = gateway.router
+    uplink = (lambda: _uplink(router)) if router else None
+    measure = Measure(gateway.gate, gateway.clock, settings.mode, uplink)
+    metrics: list[tuple[Endpoint, AsgiApp]] = []
+    if settings.metrics:
+        metrics.append((settings.metrics, create_app(measure.read)))
+    identify = router.identify if router else None
+    return [*metrics, *portal_sites(gateway, identify)]
+
+
+def _uplink(router: Router) -> Uplink:
+    """The interface's counts, for the metrics."""
+    meter = router.meter
+    counts = (meter.uplink, meter.gateway, meter.unattributed)
+    return Uplink(*(Both(count.up, count.down) for count in counts))
 
 
 def modes(settings: Settings) -> list[str]:

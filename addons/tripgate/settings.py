@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -43,16 +42,21 @@ from pydantic_settings import SettingsError as EnvironmentSettingsError
 from tripgate.core.endpoint import (
     EVERY_ADDRESS,
     Endpoint,
+    check_interface,
     check_interfaces,
     check_subnet,
     parse_endpoint,
 )
+from tripgate.core.units import parse_volume
+from tripgate.routersettings import DnsSettings, HotspotSettings, Section
 from tripgate.statefind import own_folder
 
 URL_MOST = 512
 REDIS_FORMS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
 FILE_MOST = 64 * 1024
 SHOWN_MOST = 60
+_ROUTER_ONLY = ("lan", "uplink", "subnet", "services", "ssh")
+_SECRET = frozenset({"redis", "hotspot"})
 
 
 class SettingsError(Exception):
@@ -87,25 +91,39 @@ def _path(value: object) -> Path:
     return Path(value).expanduser().absolute()
 
 
+def _volume(value: object) -> int | None:
+    return value if value is None or isinstance(value, int) else parse_volume(_text(value))
+
+
 Listen = Annotated[Endpoint | None, NoDecode, BeforeValidator(_endpoint)]
 Interfaces = Annotated[str, BeforeValidator(lambda value: check_interfaces(_text(value)))]
 Subnet = Annotated[str, BeforeValidator(lambda value: check_subnet(_text(value)))]
 RedisUrl = Annotated[SecretStr, BeforeValidator(_redis_url)]
 
 
-class ClockSettings(BaseModel):
+class ClockSettings(Section):
     """``trust = "host"``: the owner answers for the clock (containers, test machines)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     trust: Literal["kernel", "host"] = "kernel"
 
-    @model_validator(mode="before")
-    @classmethod
-    def _one_or_two_underscores(cls, value: object) -> object:
-        if isinstance(value, Mapping):
-            return {str(key).lstrip("_"): item for key, item in value.items()}
-        return value
+
+class NetworkSettings(Section):
+    """What the router mode does with the LAN's traffic.
+
+    ``quic``: ``reject`` makes browsers fall back to TCP at once, ``count`` forwards it.
+    ``guest_pool``: unknown devices share this volume a day without approval.
+    """
+
+    quic: Literal["reject", "count"] = "reject"
+    guest_pool: Annotated[int | None, BeforeValidator(_volume)] = None
+
+
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "clock": ClockSettings,
+    "network": NetworkSettings,
+    "hotspot": HotspotSettings,
+    "dns": DnsSettings,
+}
 
 
 class Settings(BaseSettings):
@@ -127,12 +145,15 @@ class Settings(BaseSettings):
     redis: RedisUrl | None = None
     state: Annotated[Path, BeforeValidator(_path)] = Field(default_factory=own_folder)
     config: Annotated[Path | None, BeforeValidator(_path)] = None
-    lan: Interfaces | None = None
-    uplink: Interfaces | None = None
-    subnet: Subnet | None = None
-    services: Literal["managed", "system"] | None = None
-    ssh: Literal["lan", "owner", "off"] | None = None
+    lan: Annotated[str | None, BeforeValidator(lambda value: check_interface(_text(value)))] = None
+    uplink: Interfaces = "auto"
+    subnet: Subnet = "10.77.0.1/24"
+    services: Literal["managed", "system"] = "managed"
+    ssh: Literal["lan", "owner", "off"] = "owner"
     clock: ClockSettings = ClockSettings()
+    network: NetworkSettings = NetworkSettings()
+    hotspot: HotspotSettings | None = None
+    dns: DnsSettings = DnsSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -149,6 +170,27 @@ class Settings(BaseSettings):
         file = init_settings().get("config") or environment().get("config")
         document = read_config(_path(file)) if file else {}
         return init_settings, environment, InitSettingsSource(settings_cls, document)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_proxy_unless_asked(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A router needs no explicit proxy: devices have no setting at all."""
+        if values.get("mode") == "router":
+            return {"listen": "off", "socks": "off", **values}
+        return values
+
+    @model_validator(mode="after")
+    def _router_is_whole(self) -> Self:
+        if self.mode == "router":
+            if self.lan is None:
+                raise ValueError("--mode router needs --lan IFACE, the interface of the devices")
+            if self.lan in self.uplink.split(","):
+                raise ValueError("--lan and --uplink name the same interface: they must differ")
+            return self
+        odd = [name for name in _ROUTER_ONLY if name in self.model_fields_set]
+        if odd:
+            raise ValueError(f"--{odd[0]} belongs to the router mode: add --mode router")
+        return self
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -190,19 +232,7 @@ def load(**given: object) -> Settings:
         raise SettingsError("\n".join(lines)) from None
     except EnvironmentSettingsError:
         raise SettingsError("TRIPGATE_CLOCK: write TRIPGATE_CLOCK_TRUST=host") from None
-    _refuse_router(settings, options)
     return settings
-
-
-def _refuse_router(settings: Settings, options: Mapping[str, object]) -> None:
-    """What is named in the contract and not there yet is refused, never ignored."""
-    if settings.mode == "router":
-        source = _source(("mode",), options)
-        raise SettingsError(f"{source} router: this version has the explicit mode only")
-    for name in ("lan", "uplink", "subnet", "services", "ssh"):
-        if getattr(settings, name) is not None:
-            source = _source((name,), options)
-            raise SettingsError(f"{source}: belongs to the router mode, not in this version yet")
 
 
 def _line(error: dict[str, Any], options: Mapping[str, object]) -> str:
@@ -216,7 +246,7 @@ def _line(error: dict[str, Any], options: Mapping[str, object]) -> str:
         return f"{source}: there is no such setting{_close(place)}"
     if error["type"] == "literal_error":
         message = str(error["ctx"]["expected"]).replace("'", "")
-    if place[0] == "redis":
+    if place[0] in _SECRET:
         return f"{source} (value not shown): {message}"
     return f"{source} {_shown(error['input'])}: {message}"
 
@@ -234,7 +264,7 @@ def _source(place: tuple[str, ...], options: Mapping[str, object]) -> str:
 
 
 def _close(place: tuple[str, ...]) -> str:
-    known = ClockSettings.model_fields if place[0] == "clock" else Settings.model_fields
+    known = SECTIONS.get(place[0], Settings).model_fields
     close = difflib.get_close_matches(place[-1], known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
 

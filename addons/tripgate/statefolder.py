@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tripgate.durable import replace_file
+from tripgate.durable import replace_file, sync_folder
 
 SCHEMA = 1
 SYSTEM = Path("/var/lib/tripgate")
@@ -74,6 +74,11 @@ class StateFolder:
     @property
     def redis_url_file(self) -> Path:
         return self.path / "redis.url"
+
+    @property
+    def claim_file(self) -> Path:
+        """The one-time code for the first owner (:mod:`tripgate.portal.claim`)."""
+        return self.path / "claim.json"
 
     @property
     def redis_dir(self) -> Path:
@@ -215,6 +220,17 @@ class StateFolder:
 
     def write_redis_url(self, url: str) -> None:
         self.write(self.redis_url_file, url + "\n")
+
+    def read_claim(self) -> str | None:
+        return self._read(self.claim_file)
+
+    def write_claim(self, text: str) -> None:
+        self.write(self.claim_file, text)
+
+    def remove_claim(self) -> None:
+        with _told(self.path):
+            self.claim_file.unlink(missing_ok=True)
+            sync_folder(self.path)
 
     def write(self, path: Path, text: str) -> None:
         """Put ``text`` in place of ``path``, whole or not at all (rule 2)."""

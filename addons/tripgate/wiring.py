@@ -13,6 +13,7 @@ from typing import Any
 
 from tripgate import __version__, catalogue
 from tripgate.clock import Clock
+from tripgate.core.book import Book
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress, boot_id
@@ -22,16 +23,20 @@ from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
 from tripgate.pages import Pages
 from tripgate.proxy import control
+from tripgate.proxy.account import Account
 from tripgate.proxy.desk import LeaseDesk, Stores
 from tripgate.proxy.enrol import Enroller
 from tripgate.proxy.gate import Gate
+from tripgate.proxy.kernelaccount import KernelAccount
 from tripgate.proxy.settle import Settler
 from tripgate.proxy.stats import Stats
+from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import Identity, StateFolder
 
 AGAIN_S = 0.5
 DRAIN_S = 1.0
+SETTLE_S = 0.5
 
 log = logging.getLogger("tripgate")
 
@@ -45,11 +50,19 @@ class Gateway:
         self.clock = clock
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
+        routed = settings.mode == "router"
         services = catalogue.load(settings.state)
-        self.desk = LeaseDesk(clock, self.stats, services)
+        make = KernelAccount if routed else Account
+        self.desk = LeaseDesk(clock, self.stats, make, services)
         self.enroller = Enroller(self.desk, clock)
-        self.gate = Gate(self.desk, self.enroller, Pages().page, self.own_ports)
-        self._settler = Settler(self.desk, services)
+        page = Pages(self._book, settings.portal).page
+        self.gate = Gate(self.desk, self.enroller, page, self.own_ports)
+        self.router = (
+            Router(settings, self.folder, self.desk, self.enroller, services, page)
+            if routed
+            else None
+        )
+        self._settler = Settler(self.desk, services, self.router.read if self.router else None)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,6 +83,9 @@ class Gateway:
         self._exit.enter_context(self.folder.locked())
         before = self.folder.read_identity()
         gateway = before.gateway if before else secrets.token_hex(8)
+        if self.router is not None:
+            self._exit.push_async_callback(self.router.put_back)
+            await self.router.shut(gateway)
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
@@ -87,11 +103,15 @@ class Gateway:
         self.desk.connect(Stores(ledger, registry, journal, progress), gateway, prefix)
         self.stats.ledger_up = True
         await self.desk.reload()
-        await self.enroller.enrol_host()
-        server = await control.serve(self.folder.control_socket, self.status)
+        if self.router is None:
+            await self.enroller.enrol_host()
+        server = await control.serve(self.folder.control_socket, self._told)
         self._exit.callback(server.close)
         self._exit.push_async_callback(self._end_tasks)
         self._exit.push_async_callback(self._settle_last)
+        if self.router is not None:
+            self._exit.push_async_callback(self.router.close)
+            await self.router.open()
         self._spawn(self._settler.run())
         self._spawn(self._watch())
         self._spawn(self._keep_server())
@@ -151,6 +171,9 @@ class Gateway:
 
     # -- what others ask --------------------------------------------------------------------
 
+    def _book(self) -> Book:
+        return self.desk.book
+
     def own_ports(self) -> frozenset[int]:
         """Ports of the gateway's own servers: the proxy is taken to none of them."""
         return self.served()
@@ -160,10 +183,27 @@ class Gateway:
         addresses = (options.listen, options.socks, options.portal, options.metrics)
         return frozenset(address.port for address in addresses if address)
 
+    async def _told(self) -> dict[str, Any]:
+        """The status, once what moved so far is in the ledger: whoever asks will read that next."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await asyncio.shield(self._settler.refresh())
+        return self.status()
+
     def status(self) -> dict[str, Any]:
         """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""
         up = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "up")
         down = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "down")
+        uplink = {"up": up, "down": down, "unattributed": 0}
+        live: dict[str, Any] = {}
+        if self.router is not None:
+            meter = self.router.meter
+            uplink = {
+                "up": meter.uplink.up,
+                "down": meter.uplink.down,
+                "unattributed": meter.unattributed.total,
+            }
+            live = {"present": self.router.described()}
         return {
             "mode": self.settings.mode,
             "version": __version__,
@@ -171,10 +211,11 @@ class Gateway:
             "clock": "trusted" if self.clock.trusted() else "untrusted",
             "flows": sum(len(account.flows) for account in self.desk.accounts.values()),
             "devices": len(self.desk.book.devices),
-            "uplink": {"up": up, "down": down, "unattributed": 0},
+            "uplink": uplink,
             "held": {
                 policy: {"attempts": held.attempts, "hosts": sorted(held.hosts)}
                 for policy, held in self.desk.judge.held.items()
             },
             "uptime_s": int(self.clock.monotonic() - self._began),
+            **live,
         }

@@ -58,6 +58,10 @@ DEVICE = {
     "last_seen": (Instant, None),
     "used_today": int,
     "caps": [CAP_OF_DEVICE],
+    "owner": bool,
+    "hostname": (str, None),
+    "vendor": (str, None),
+    "random_mac": (bool, None),
 }
 PERSON = {"name": str, "devices": [str], "used_today": int, "caps": [CAP_OF_DEVICE]}
 CAP = {

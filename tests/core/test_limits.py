@@ -1,154 +1,115 @@
-"""From the book to the limits of a grant: caps, credits, the plan, hours that do not count."""
+"""From the book to the limits of a grant, and from counters to caps that people read."""
 
 from dataclasses import replace
 
 import pytest
 
-from tripgate.core import allowance
-from tripgate.core.book import EMPTY, Book, add_device, add_person, approve_device, set_cap
-from tripgate.core.limits import cap_of, cap_states, counted, limits_for, rolled, shares
+from tests.core.test_book import cap, family
+from tripgate.core import book
+from tripgate.core.limits import cap_states, current, limits_for, shares, targets_of
 from tripgate.core.model import (
     PLAN,
-    Cap,
     Counter,
     Limit,
     Period,
     Plan,
-    Target,
     device_target,
     person_target,
 )
+from tripgate.core.period import starts
 
-NOON = 1_800_000_000 // 86_400 * 86_400 + 43_200
-DAY = NOON - 43_200
-STARTS = dict.fromkeys((Period.DAY, Period.WEEK, Period.MONTH, Period.TRIP), DAY)
-MARIA = person_target("maria")
-
-
-def family() -> tuple[Book, Target]:
-    book, device = add_device(add_person(EMPTY, "maria"), "ip:10.0.0.2", 0, entropy="00000001")
-    return approve_device(book, device.id, "maria"), device_target(device.id)
+NOW = 1_767_225_600 + 3 * 86_400  # 4 January 2026, a Sunday
+STARTS = starts(None, NOW)
 
 
-BOOK, PHONE = family()
+def limits(made: book.Book, name: str = "phone") -> dict[tuple[str, str], Limit]:
+    found = limits_for(made, book.find_device(made, name), STARTS, NOW)
+    return {(book.target_label(made, one.target), str(one.period)): one for one in found}
 
 
-def limits(book: Book, now: int = NOON) -> set[tuple[Target, Period, int | None, bool]]:
-    device = book.devices[PHONE.key]
-    return {
-        (limit.target, limit.period, limit.limit, limit.soft)
-        for limit in limits_for(book, device, STARTS, now)
-        if limit.limit is not None
-    }
+def test_a_device_counts_in_its_own_scope_its_persons_and_the_plans() -> None:
+    made = family()
+    phone, tablet = book.find_device(made, "phone"), book.find_device(made, "tablet")
+    assert targets_of(phone) == (device_target(phone.id), person_target("ana"), PLAN)
+    assert targets_of(tablet) == (device_target(tablet.id), PLAN)
 
 
-def test_without_caps_every_scope_and_period_is_counted() -> None:
-    made = limits_for(BOOK, BOOK.devices[PHONE.key], STARTS, NOON)
-    places = {(limit.target, limit.period) for limit in made}
-    assert places == {(target, period) for target in (PHONE, MARIA, PLAN) for period in STARTS}
-    assert len(made) == 12
+def test_every_period_is_counted_whether_there_is_a_cap_or_not() -> None:
+    found = limits(family())
+    assert {period for _, period in found} == {"day", "week", "month", "trip"}
+    assert len(found) == 12
+    assert all(one.limit is None for one in found.values())
 
 
-def test_caps_of_all_scopes_hold_at_once() -> None:
-    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10))
-    book = set_cap(book, Cap(MARIA, Period.WEEK, 20, "throttle", rate=1000))
-    book = set_cap(book, Cap(PLAN, Period.MONTH, 30, "essentials"))
-    assert limits(book) == {
-        (PHONE, Period.DAY, 10, False),
-        (MARIA, Period.WEEK, 20, True),
-        (PLAN, Period.MONTH, 30, True),
-    }
+def test_a_cap_limits_its_own_target_and_period_and_nothing_else() -> None:
+    found = limits(cap(family(), "ana", Period.WEEK, 700))
+    assert found.pop(("person:ana", "week")).limit == 700
+    assert all(one.limit is None for one in found.values())
 
 
-def test_the_plans_volume_stops_though_a_cap_beside_it_only_slows() -> None:
-    book = replace(BOOK, plan=Plan(volume=100))
-    book = set_cap(book, Cap(PLAN, Period.TRIP, 50, "essentials"))
-    assert limits(book) == {(PLAN, Period.TRIP, 100, False), (PLAN, Period.TRIP, 50, True)}
+def test_once_counts_from_when_its_cap_was_made() -> None:
+    made = cap(cap(family(), "tablet"), "phone", Period.ONCE, 500)
+    assert limits(made)["device:phone", "once"].start == 1
+    assert ("device:tablet", "once") not in limits(made, "tablet")
 
 
-def test_a_credit_raises_the_period_it_was_given_in_and_no_other() -> None:
-    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10))
-    book = allowance.give(book, PHONE, 5, NOON)
-    assert limits(book) == {(PHONE, Period.DAY, 15, False)}
-    assert limits(allowance.give(BOOK_CAPPED, PHONE, 5, DAY - 1)) == {
-        (PHONE, Period.DAY, 10, False)
-    }
+@pytest.mark.parametrize(
+    ("volume", "capped", "limit"),
+    [(None, None, None), (500, None, 500), (None, 300, 300), (500, 300, 300), (200, 300, 200)],
+)
+def test_of_the_plans_volume_and_a_cap_on_it_the_smaller_holds(
+    volume: int | None, capped: int | None, limit: int | None
+) -> None:
+    made = book.set_plan(family(), Plan(volume=volume))
+    if capped:
+        made = cap(made, "plan", Period.TRIP, capped)
+    assert limits(made)["plan", "trip"].limit == limit
 
 
-BOOK_CAPPED = set_cap(BOOK, Cap(PHONE, Period.DAY, 10))
+def test_a_scope_is_shared_by_the_active_devices_on_it() -> None:
+    made = family()
+    phone, laptop, tablet = (book.find_device(made, name) for name in ("phone", "laptop", "tablet"))
+    found = shares(made, phone, [laptop.id, tablet.id, "dev-gone"])
+    assert found == {device_target(phone.id): 1, person_target("ana"): 2, PLAN: 3}
 
 
-def test_a_limit_that_was_lent_away_is_zero_and_never_less() -> None:
-    book = set_cap(BOOK_CAPPED, Cap(MARIA, Period.DAY, 10))
-    book = allowance.lend(book, PHONE, MARIA, 10, NOON, 10)
-    book = allowance.lend(book, PHONE, MARIA, 10, NOON, 10)
-    assert limits(book) == {(PHONE, Period.DAY, 0, False), (MARIA, Period.DAY, 30, False)}
+def test_a_device_alone_shares_with_nobody() -> None:
+    made = family()
+    assert set(shares(made, book.find_device(made, "phone"), []).values()) == {1}
 
 
-def test_old_credits_are_added_up_and_lose_nothing() -> None:
-    book = set_cap(BOOK, Cap(PHONE, Period.ONCE, 10, created_at=1))
-    for at in range(1, 700):
-        book = allowance.give(book, PHONE, 1, at * 86_400)
-    assert len(book.credits) < 100
-    assert limits(book) == {(PHONE, Period.ONCE, 10 + 699, False)}
+# -- what people read --------------------------------------------------------------------------
 
 
-def test_in_hours_that_do_not_count_the_limit_is_away_and_the_usual_counter_goes_on() -> None:
-    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, free=(60, 360)))
-    assert limits(book, DAY + 5 * 3600) == set()
-    assert limits(book, NOON) == {(counted(PHONE), Period.DAY, 10, False)}
-    usual = Limit(PHONE, Period.DAY, DAY)
-    for now in (NOON, DAY + 5 * 3600):
-        assert usual in limits_for(book, book.devices[PHONE.key], STARTS, now)
+def test_caps_are_shown_device_person_plan_and_in_the_order_of_periods() -> None:
+    made = family()
+    for target, period in (("plan", Period.DAY), ("ana", Period.DAY), ("phone", Period.WEEK)):
+        made = cap(made, target, period)
+    made = cap(made, "phone", Period.DAY)
+    shown = [
+        (book.target_label(made, one.cap.target), one.cap.period)
+        for one in cap_states(made, {}, STARTS, trusted=True)
+    ]
+    assert shown == [
+        *(("device:phone", "day"), ("device:phone", "week"), ("person:ana", "day"), ("plan", "day"))
+    ]
 
 
-def test_what_a_cap_with_free_hours_shows_is_its_own_counter() -> None:
-    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, free=(60, 360)))
-    counters = {(PHONE, Period.DAY): Counter(DAY, 9), (counted(PHONE), Period.DAY): Counter(DAY, 4)}
-    (state,) = cap_states(book, counters, STARTS, trusted=True)
-    assert (state.used, state.remaining) == (4, 6)
+@pytest.mark.parametrize(
+    ("used", "remaining", "spent"), [(99, 1, False), (100, 0, True), (140, 0, True)]
+)
+def test_a_cap_that_is_used_up_says_so(used: int, remaining: int, spent: bool) -> None:
+    made = cap(family(), "plan", limit=100)
+    counters = {(PLAN, Period.DAY): Counter(STARTS[Period.DAY], used, 7)}
+    (state,) = cap_states(made, counters, STARTS, trusted=True)
+    assert (state.used, state.reserved, state.remaining, state.spent) == (used, 7, remaining, spent)
+    assert state.resets_at == STARTS[Period.DAY] + 86_400
 
 
-def test_a_limit_leads_back_to_its_cap() -> None:
-    cap = Cap(PHONE, Period.DAY, 10, "essentials", free=(60, 360))
-    book = set_cap(BOOK, cap)
-    assert cap_of(book, Limit(counted(PHONE), Period.DAY, DAY, 10)) == cap
-    assert cap_of(book, Limit(PLAN, Period.TRIP, DAY, 10)) is None
-
-
-def test_counters_of_counted_hours_are_shared_like_the_others() -> None:
-    made = shares(BOOK, BOOK.devices[PHONE.key], [PHONE.key])
-    assert made[counted(PLAN)] == made[PLAN] == 1
-
-
-def test_what_a_rolling_day_leaves_is_there_the_next_day() -> None:
-    made = NOON
-    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, created_at=made, roll=True))
-    found = []
-    for day in range(4):
-        starts = {**STARTS, Period.DAY: DAY + day * 86_400}
-        limits = limits_for(book, book.devices[PHONE.key], starts, made)
-        found += [one.limit for one in limits if one.target == rolled(PHONE)]
-    assert found == [10, 20, 30, 40]
-
-
-@pytest.mark.parametrize("hour", [0, 1, 12, 23])
-def test_days_that_roll_are_counted_right_over_a_change_of_the_clocks(hour: int) -> None:
-    made = DAY + hour * 3600
-    cap = Cap(PHONE, Period.DAY, 10, created_at=made, roll=True)
-    book = set_cap(BOOK, cap)
-    for skew in (-3600, 0, 3600):
-        starts = {**STARTS, Period.DAY: DAY + 5 * 86_400 + skew}
-        limits = limits_for(book, book.devices[PHONE.key], starts, made)
-        assert [one.limit for one in limits if one.target == rolled(PHONE)] == [60]
-
-
-def test_a_rolling_cap_shows_the_day_with_what_the_days_before_left() -> None:
-    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, created_at=NOON, roll=True))
-    today = {**STARTS, Period.DAY: DAY + 86_400}
-    counters = {
-        (PHONE, Period.DAY): Counter(DAY + 86_400, 3),
-        (rolled(PHONE), Period.ONCE): Counter(NOON, 7),  # 4 yesterday, 3 today
-    }
-    (state,) = cap_states(book, counters, today, trusted=True)
-    assert (state.limit, state.used, state.remaining) == (16, 3, 13)
+def test_yesterdays_counter_is_over_only_by_a_trusted_clock() -> None:
+    yesterday = Counter(STARTS[Period.DAY] - 86_400, 500, 3)
+    assert current(yesterday, STARTS[Period.DAY], trusted=True).used == 0
+    assert current(yesterday, STARTS[Period.DAY], trusted=False) == yesterday
+    assert current(None, 5, trusted=False) == Counter(5, 0)
+    later = replace(yesterday, start=STARTS[Period.DAY] + 5)
+    assert current(later, STARTS[Period.DAY], trusted=True) == later

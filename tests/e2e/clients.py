@@ -1,6 +1,9 @@
 """Real clients, bounded in time."""
 
+import socket
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.running import Gateway
@@ -52,3 +55,30 @@ def slow_download(one: Gateway, url: str, rate: str = "8M") -> "subprocess.Popen
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+
+
+def within(seconds: float, holds: Callable[[], object]) -> bool:
+    """Poll ``holds()`` for a while."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def read_until(sock: socket.socket, end: bytes) -> bytes:
+    """Read until ``end`` was seen, however the stream is cut into pieces."""
+    read = b""
+    while end not in read:
+        piece = sock.recv(65536)
+        assert piece, read
+        read += piece
+    return read
+
+
+def tunnel(one: Gateway, port: int, host: str = "127.0.0.1") -> socket.socket:
+    """A connection through CONNECT, its 200 not yet read."""
+    client = socket.create_connection(("127.0.0.1", one.proxy), 10)
+    client.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode())
+    return client

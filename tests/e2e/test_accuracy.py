@@ -14,7 +14,7 @@ import httpx
 import pytest
 import websockets
 
-from tests.e2e.clients import curl, curl_command
+from tests.e2e.clients import curl, curl_command, read_until, tunnel
 from tests.origin import Conversation, Origin, Seen, echo_talk, http_talk, origin
 from tests.running import Gateway
 
@@ -205,12 +205,10 @@ def test_a_server_that_speaks_first_is_metered_through_connect(running: Gateway)
 
     with origin(greet) as server:
         check = Check(running, server)
-        with socket.create_connection(("127.0.0.1", running.proxy), 10) as client:
-            client.sendall(f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n\r\n".encode())
-            assert b"200" in client.recv(4096)
-            assert b"220 mail.example" in client.recv(4096)
+        with tunnel(running, server.port) as client:
+            assert b" 200 " in read_until(client, b"220 mail.example ready\r\n")
             client.sendall(b"EHLO me\r\n")
-            assert client.recv(4096) == b"EHLO me\r\n"
+            assert read_until(client, b"\r\n") == b"EHLO me\r\n"
         check.holds(at_least=42)
 
 

@@ -1,26 +1,15 @@
 """A cap cuts: how precisely, what the client is told, and how it is raised."""
 
 import subprocess
-import time
 
 import pytest
 
-from tests.e2e.clients import curl, curl_command, read_report, slow_download
+from tests.e2e.clients import curl, curl_command, read_report, slow_download, within
 from tests.origin import http_talk, origin
 from tests.running import Gateway
 
 MB = 1_000_000
 OVERSHOOT = 64 * 1024
-
-
-def within(seconds: float, holds: object) -> bool:
-    """Poll ``holds()`` for a while."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if holds():  # type: ignore[operator]
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.parametrize("via", ["http", "connect", "socks"])

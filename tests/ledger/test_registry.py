@@ -72,7 +72,7 @@ async def _seen(registry: Registry, changes: object) -> tuple[int, Book]:
 
 
 async def test_a_book_of_every_thing_comes_back_as_it_was(world: World) -> None:
-    device = Device("dev-aaaa", "phone", DeviceState.APPROVED, "ana", identities=("host",))
+    device = Device("dev-aaaa", "phone", DeviceState.APPROVED, "ana", None, ("host",), slot=2)
     full = replace(ANA, devices={device.id: device})
     registry = world.registry()
     assert await registry.replace(0, full, EDIT)

@@ -68,13 +68,13 @@ class CountingFlow:
 class World:
     """One gateway with one approved device ``phone``."""
 
-    def __init__(self) -> None:
+    def __init__(self, make_account: type[Account] = Account) -> None:
         self.clock = HandClock()
         self.store = MemoryStore()
         self.ledger = MemoryLedger(self.store)
         self.registry = MemoryRegistry(self.store)
         self.stats = Stats()
-        self.desk = LeaseDesk(self.clock, self.stats)
+        self.desk = LeaseDesk(self.clock, self.stats, make_account)
         self.settler = Settler(self.desk, Catalogue({}))
         self.journal: Journal
         self.phone: Device

@@ -9,7 +9,8 @@ from tests.proxy.desk_world import World
 from tripgate.core import book
 from tripgate.core.lease import IDLE_S, SLICE_MIN
 from tripgate.core.model import Period
-from tripgate.ledger.protocol import LedgerDown
+from tripgate.ledger.protocol import Grant, GrantRequest, LedgerDown
+from tripgate.proxy.desk import REFUSED_S
 
 DAY_S = 86_400
 MB = 1_000_000
@@ -221,3 +222,19 @@ async def test_a_device_on_a_shared_plan_does_not_take_all_that_is_left(world: W
     world.desk.account(other).flows.add(world.flow())
     await world.desk.more(world.account)
     assert world.account.budget.granted <= 1 * MB // 4
+
+
+async def test_a_ledger_that_settles_and_cannot_grant_is_down(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(request: GrantRequest) -> Grant:
+        raise LedgerDown("out of memory")
+
+    monkeypatch.setattr(world.ledger, "grant", full)
+    world.stats.ledger_up = False  # no patience
+    assert not await world.desk.more(world.account)
+    await world.settler.settle()
+    assert not world.stats.ledger_up
+    world.clock.now += REFUSED_S + 1
+    await world.settler.settle()
+    assert world.stats.ledger_up

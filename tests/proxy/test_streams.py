@@ -203,28 +203,50 @@ async def test_a_write_lets_reading_go_on() -> None:
     await waiting
 
 
+class Written:
+    """A stream writer that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.told.append(data)
+
+    def write_eof(self) -> None:
+        self.told.append(b"<end>")
+
+    def is_closing(self) -> bool:
+        return False
+
+
 async def test_after_an_answer_nothing_else_is_written_and_input_is_thrown_away() -> None:
-    backlog = Backlog()
-    reader = asyncio.StreamReader()
+    reader, raw, backlog = asyncio.StreamReader(), Written(), Backlog()
     client = ClientReader(reader, backlog)
-    written: list[bytes] = []
-
-    class Raw:
-        def write(self, data: bytes) -> None:
-            written.append(data)
-
-    writer = ClientWriter(cast(Any, Raw()), backlog)
+    writer = ClientWriter(cast(Any, raw), backlog)
     writer.answer(b"no")
-    client.answered()
+    client.answered(lambda: None)
     writer.write(b"more")
+    writer.write_eof()
     reader.feed_data(b"an upload that nobody wants")
     reader.feed_eof()
     assert await client.read() == b""
-    assert written == [b"no"]
+    assert raw.told == [b"no", b"<end>"]
 
 
 async def test_lingering_after_an_answer_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LINGER_S", 0.05)
     client = ClientReader(asyncio.StreamReader(), Backlog())
-    client.answered()
+    client.answered(lambda: None)
     assert await asyncio.wait_for(client.read(), 5) == b""
+
+
+async def test_that_an_answer_is_home_is_told_after_lingering() -> None:
+    reader, told = asyncio.StreamReader(), asyncio.Event()
+    client = ClientReader(reader, Backlog())
+    client.answered(told.set)
+    reading = asyncio.ensure_future(client.read())
+    await asyncio.sleep(0)
+    assert not told.is_set()
+    reader.feed_eof()
+    assert await reading == b""
+    assert told.is_set()

@@ -6,8 +6,8 @@ Rules
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypedDict
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 from tripgate.cli.cells import instant
 from tripgate.cli.store import Store
@@ -68,6 +68,10 @@ class DeviceDocument(TypedDict):
     last_seen: str | None
     used_today: int
     caps: list[CapSummary]
+    owner: bool
+    hostname: str | None
+    vendor: str | None
+    random_mac: bool | None
 
 
 class PersonDocument(TypedDict):
@@ -117,6 +121,7 @@ class Snapshot:
     caps: tuple[CapState, ...]
     now: int
     trusted: bool
+    present: Mapping[str, Any] = field(default_factory=dict)
 
     def used(self, target: Target, period: Period) -> int:
         """Bytes in the present period."""
@@ -136,7 +141,7 @@ async def snapshot(store: Store, now: int) -> Snapshot:
     tallies = await store.ledger.tallies(targets)
     began = starts(book.plan, now)
     caps = cap_states(book, tallies.counters, began, trusted=store.trusted)
-    return Snapshot(book, tallies, began, tuple(caps), now, store.trusted)
+    return Snapshot(book, tallies, began, tuple(caps), now, store.trusted, store.present)
 
 
 def cap_document(read: Snapshot, state: CapState) -> CapDocument:
@@ -182,7 +187,9 @@ def _summaries(read: Snapshot, target: Target) -> list[CapSummary]:
 
 def device_document(read: Snapshot, device: Device) -> DeviceDocument:
     """``ips`` are the addresses the gateway knows the device by; this machine has none listed."""
-    ips = [name.removeprefix("ip:") for name in device.identities if name.startswith("ip:")]
+    live = read.present.get(device.id, {})
+    known = [name.removeprefix("ip:") for name in device.identities if name.startswith("ip:")]
+    ips = live.get("ips", known)
     target = device_target(device.id)
     return {
         "id": device.id,
@@ -195,6 +202,10 @@ def device_document(read: Snapshot, device: Device) -> DeviceDocument:
         "last_seen": instant(read.tallies.seen.get(device.id)),
         "used_today": read.used(target, Period.DAY),
         "caps": _summaries(read, target),
+        "owner": device.owner,
+        "hostname": live.get("hostname"),
+        "vendor": live.get("vendor"),
+        "random_mac": live.get("random_mac"),
     }
 
 

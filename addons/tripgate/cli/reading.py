@@ -20,14 +20,13 @@ from tripgate.cli.store import Store
 from tripgate.cli.when import FORMS, parse_instant
 from tripgate.core import usage
 from tripgate.core.book import Book, parse_target
-from tripgate.core.model import Device, Kind, Period, Plan
+from tripgate.core.model import NOBODYS, Device, DeviceState, Kind, Period, Plan
 from tripgate.core.period import ends, starts
 from tripgate.core.units import DURATION_FORMS, parse_duration
 
 DIMENSIONS = ("device", "person", "category", "service", "host")
 WHOLE = {"device", "person"}
 KIND = "upstream-bytes"
-NOBODYS = ("(gateway)", "(unattributed)")
 PERIODS = tuple(str(period) for period in Period if period is not Period.ONCE)
 
 
@@ -89,6 +88,8 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
     found = usage.rows(reading, buckets, question.by, people)
     first = min((device.created_at for device in devices), default=now)
     rows = _documents(book, question, found, devices)
+    if question.everything:
+        rows += await _nobodys(store, book, question.by, since, now)
     return {
         "since": instant(reading.since or first),
         "until": instant(now),
@@ -98,6 +99,25 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
         "total": sum(row["total"] for row in rows),
         "overhead": None if "host" in question.by else sum(row.overhead for row in found),
     }
+
+
+async def _nobodys(
+    store: Store, book: Book, by: Sequence[str], since: int | None, now: int
+) -> list[dict[str, Any]]:
+    """A row for the box itself and one for packets of nobody, whatever was asked by."""
+    owners = [Device(name, name, DeviceState.BLOCKED) for name in NOBODYS]
+    reading = _plan(book, owners, since, now, hosts=False)
+    buckets = await store.ledger.buckets(reading.names)
+    found = usage.rows(reading, buckets, ("device",), {})
+    used = {row.keys["device"]: row for row in found}
+    first, *rest = by
+    made = []
+    for name in NOBODYS:
+        row = used.get(name) or usage.Row({})
+        keys = {first: name, **({"id": None} if first == "device" else {})}
+        volumes = {"up": row.up, "down": row.down, "total": row.total}
+        made.append({**keys, **dict.fromkeys(rest), **volumes})
+    return made
 
 
 def _duration(text: str) -> int | None:
@@ -156,11 +176,6 @@ def _documents(
     rows = [_document(book, row) for row in found if row.total or WHOLE.issuperset(question.by)]
     if question.by in (("device",), ("person",)):
         rows += [_document(book, row) for row in _idle(question.by[0], rows, devices)]
-    if question.everything:
-        first, *rest = question.by
-        for name in NOBODYS:
-            keys = {first: name, **({"id": None} if first == "device" else {})}
-            rows.append({**keys, **dict.fromkeys(rest), "up": 0, "down": 0, "total": 0})
     return rows
 
 

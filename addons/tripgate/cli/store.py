@@ -6,10 +6,11 @@ Rules
 2. Whether the clock is trusted is what the live gateway says, else what the kernel says.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tripgate.cli.control import ask
 from tripgate.cli.failure import NoGateway
@@ -21,11 +22,15 @@ from tripgate.statefolder import StateFolder
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open ledger with its settings. ``trusted``: may a past period count as over?"""
+    """An open ledger with its settings. ``trusted``: may a past period count as over?
+
+    ``present``: what the live gateway knows of devices on its LAN, by id (router mode).
+    """
 
     ledger: Ledger
     registry: Registry
     trusted: bool
+    present: Mapping[str, Any] = field(default_factory=dict)
 
 
 def no_gateway(folder: StateFolder) -> NoGateway:
@@ -33,10 +38,9 @@ def no_gateway(folder: StateFolder) -> NoGateway:
     return NoGateway(f"no gateway is running for {folder.path}: start it with ./deploy/up")
 
 
-def trusted(folder: StateFolder) -> bool:
+def trusted(status: Mapping[str, Any]) -> bool:
     """Rule 2."""
-    status = ask(folder.control_socket)
-    return status["clock"] == "trusted" if status and "clock" in status else kernel_synchronised()
+    return status["clock"] == "trusted" if "clock" in status else kernel_synchronised()
 
 
 @asynccontextmanager
@@ -53,8 +57,11 @@ async def opened(state: Path | None) -> AsyncIterator[Store]:
     if url is None:
         raise no_gateway(folder)
     ledger, registry = RedisLedger(url), RedisRegistry(url)
+    status = ask(folder.control_socket) or {}
+    present = status.get("present")
     try:
-        yield Store(ledger, registry, trusted(folder))
+        live = present if isinstance(present, dict) else {}
+        yield Store(ledger, registry, trusted(status), live)
     finally:
         await ledger.aclose()
         await registry.aclose()

@@ -139,6 +139,7 @@ def add_device(
     entropy: str,
     state: DeviceState = DeviceState.PENDING,
     name: str | None = None,
+    mac: str | None = None,
 ) -> tuple[Book, Device]:
     """Enter an unknown client. ``entropy``: at least 8 random hex digits, for its id.
 
@@ -153,6 +154,7 @@ def add_device(
         device_id,
         chosen,
         state,
+        mac=mac,
         identities=(identity,),
         created_at=now,
         slot=_free_slot(book),
@@ -203,6 +205,18 @@ def approve_device(book: Book, name: str, person: str | None = None) -> Book:
     return _put(book, replace(device, state=DeviceState.APPROVED, person=owner))
 
 
+def claim_device(book: Book, name: str) -> Book:
+    """Let a device in as the owner's. Raises :class:`BookError`; a blocked one stays blocked."""
+    device = find_device(book, name)
+    if device.state is DeviceState.BLOCKED:
+        raise BookError(f"{device.name} is blocked: `tripgate device approve {device.name}` first")
+    return _put(book, replace(device, state=DeviceState.APPROVED, owner=True))
+
+
+def has_owner(book: Book) -> bool:
+    return any(device.owner for device in book.devices.values())
+
+
 def block_device(book: Book, name: str) -> Book:
     return _put(book, replace(find_device(book, name), state=DeviceState.BLOCKED))
 
@@ -221,7 +235,9 @@ def merge_devices(book: Book, old: str, new: str) -> Book:
         raise BookError(f"{old!r} and {new!r} are the same device")
     book = forget_device(book, gone.id)
     merged = dict.fromkeys((*kept.identities, *gone.identities))
-    return _put(book, replace(kept, identities=tuple(merged), mac=gone.mac or kept.mac))
+    owner = kept.owner or gone.owner
+    found = replace(kept, identities=tuple(merged), mac=gone.mac or kept.mac, owner=owner)
+    return _put(book, found)
 
 
 def _put(book: Book, device: Device) -> Book:

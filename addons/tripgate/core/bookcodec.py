@@ -8,12 +8,15 @@ Rules
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
+from tripgate.core import marks
 from tripgate.core.book import EMPTY, Book, BookError
 from tripgate.core.model import (
+    PLAN,
     Cap,
     Credit,
     Device,
@@ -25,8 +28,12 @@ from tripgate.core.model import (
     Request,
     Target,
     Warned,
+    device_target,
+    person_target,
 )
 from tripgate.core.policy import Policy, Verb
+
+T = TypeVar("T")
 
 SCHEMA = 2
 MOST_BYTES = 1024 * 1024
@@ -63,7 +70,7 @@ def load(text: str) -> Book:
         return _book(json.loads(text))
     except NewerBook:
         raise
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OSError, RecursionError) as error:
         raise BookError(f"the stored settings are damaged ({error}): restore a backup") from error
 
 
@@ -81,7 +88,7 @@ def _book(document: Any) -> Book:
     people = [Person(**_checked(Person, one)) for one in document["people"]]
     caps = [_cap(one) for one in document["caps"]]
     plan = Plan(**_checked(Plan, document["plan"])) if document["plan"] else None
-    return Book(
+    book = Book(
         {one.id: one for one in devices},
         {one.name: one for one in people},
         {(one.target, one.period): one for one in caps},
@@ -92,6 +99,25 @@ def _book(document: Any) -> Book:
         tuple(_warned(one) for one in document["warned"]),
         tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
     )
+    if plan:
+        ZoneInfo(plan.tz)
+    for fault, found in _faults(book, devices):
+        if found:
+            raise ValueError(fault)
+    return book
+
+
+def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]:
+    """What the parts must be to each other, and whether they are not."""
+    identities = [identity for one in devices for identity in one.identities]
+    slots = {one.slot for one in devices if marks.FIRST <= one.slot <= marks.LAST}
+    owners = {one.person for one in devices} - {None}
+    targets = {*map(device_target, book.devices), *map(person_target, book.people), PLAN}
+    yield "one id is two devices'", len(book.devices) != len(devices)
+    yield "one identity is two devices'", len(set(identities)) != len(identities)
+    yield "a slot is out of range or two devices'", len(slots) != len(devices)
+    yield "a device is of a person who is not there", not owners <= book.people.keys()
+    yield "a cap is on nobody", not {target for target, _ in book.caps} <= targets
 
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,16 +136,25 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
 def _device(raw: Mapping[str, Any]) -> Device:
     values = _checked(Device, raw)
     values["state"] = DeviceState(values["state"])
-    values["identities"] = tuple(values["identities"])
+    values["identities"] = _all_of(str, values["identities"])
     return Device(**values)
 
 
 def _cap(raw: Mapping[str, Any]) -> Cap:
     values = _targeted(Cap, raw)
     values["period"] = Period(values["period"])
-    values["warn"] = tuple(values["warn"])
+    values["warn"] = _all_of(int, values["warn"])
+    if values["limit"] < 0:
+        raise ValueError("a limit is negative")
     values["free"] = _window(values["free"])
     return Cap(**values)
+
+
+def _all_of(kind: type[T], values: Iterable[Any]) -> tuple[T, ...]:
+    found = tuple(values)
+    if not all(type(one) is kind for one in found):
+        raise ValueError("a list holds something else than it should")
+    return found
 
 
 def _policy(raw: Mapping[str, Any]) -> Policy:
@@ -157,6 +192,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "int | None": (int, type(None)),
     "str | None": (str, type(None)),
     "tuple": (list,),
+    "bool": (bool,),
 }
 
 
@@ -167,6 +203,6 @@ def _checked(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"a {kind.__name__.lower()} has other keys than expected")
     for name, declared in known.items():
         allowed = _TYPES.get(declared)
-        if allowed and (not isinstance(raw[name], allowed) or isinstance(raw[name], bool)):
+        if allowed and type(raw[name]) not in allowed:  # exactly: True is an int to isinstance
             raise ValueError(f"{name} of a {kind.__name__.lower()} is of the wrong type")
     return dict(raw)

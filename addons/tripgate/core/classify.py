@@ -57,6 +57,8 @@ class Catalogue:
             tables = tomllib.loads(text).get("service", [])
         except tomllib.TOMLDecodeError as error:
             raise CatalogueError(f"not TOML: {error}") from error
+        if not isinstance(tables, list):
+            raise CatalogueError("service is no list of tables: write [[service]]")
         suffixes: dict[str, Service] = {}
         for table in tables:
             service = _service(table)
@@ -111,8 +113,11 @@ def _service(table: Any) -> Service:
     if not isinstance(table, dict) or not {"name", "category", "hosts"} <= table.keys() <= allowed:
         raise CatalogueError(f"a service has name, category, hosts and confidence: {table!r:.80}")
     name, category, confidence = table["name"], table["category"], table.get("confidence", "high")
-    if category not in CATEGORIES or confidence not in ("high", "low"):
+    texts = all(isinstance(one, str) for one in (name, category, confidence))
+    if not texts or category not in CATEGORIES or confidence not in ("high", "low"):
         raise CatalogueError(f"{name!r:.40}: no such category or confidence")
-    if not isinstance(name, str) or not 1 <= len(name) <= 40 or "|" in name:
+    if not isinstance(table["hosts"], list):
+        raise CatalogueError(f"{name!r:.40}: hosts is a list of names")
+    if not 1 <= len(name) <= 40 or "|" in name:
         raise CatalogueError(f"{name!r:.60} is no name of a service")
     return Service(name, category, confidence)

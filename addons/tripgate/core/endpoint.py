@@ -14,7 +14,8 @@ from typing import Self
 
 EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - meant to be reached by the LAN
 ENDPOINT_FORMS = "HOST:PORT, :PORT for every address, [::1]:PORT, or off"
-INTERFACE_FORMS = "an interface, or several with commas between them: wwan0,usb0"
+INTERFACE_FORMS = "an interface, as in wlan0"
+INTERFACES_FORMS = "an interface, several with commas between them (wwan0,usb0), or auto"
 SUBNET_FORMS = "the gateway's address in a private IPv4 network, as in 10.77.0.1/24"
 
 _HOSTS = {"": EVERY_ADDRESS, "*": EVERY_ADDRESS, "localhost": ("127.0.0.1", "::1")}
@@ -68,8 +69,15 @@ def _host(text: str) -> str:
 
 
 def check_interfaces(text: str) -> str:
-    """One interface name or more (Linux allows 15 characters each)."""
+    """One interface name or more (Linux allows 15 characters each), or ``auto``."""
     if not all(_INTERFACE.fullmatch(name) for name in text.split(",")):
+        raise ValueError(INTERFACES_FORMS)
+    return text
+
+
+def check_interface(text: str) -> str:
+    """One interface name."""
+    if not _INTERFACE.fullmatch(text):
         raise ValueError(INTERFACE_FORMS)
     return text
 

@@ -9,7 +9,10 @@ Rules
 4. The next slice is asked for while ``AHEAD_S`` seconds of budget are left, sized to ``SLICE_S``
    seconds of the device's own rate. A slice that did not last ``AHEAD_S`` is followed by one twice
    its size: the rate is an average and knows nothing of a burst.
-5. Time is a parameter, in seconds of a monotonic clock.
+5. Where the kernel counts (router mode), what was taken is an estimate until its count comes:
+   then ``count`` puts the truth in the estimate's place. ``held`` is what the kernel may move by
+   itself; nobody else may take it.
+6. Time is a parameter, in seconds of a monotonic clock.
 """
 
 from dataclasses import dataclass, field
@@ -33,6 +36,8 @@ class Budget:
     revoked: bool = False
     rate: float = 0.0
     active_at: float = 0.0
+    held: int = 0
+    counted: int = 0
     _slice: int = field(default=0, repr=False)
     _grown_at: float | None = field(default=None, repr=False)
     _measured_at: float | None = field(default=None, repr=False)
@@ -41,7 +46,7 @@ class Budget:
     @property
     def left(self) -> int:
         """Bytes that may still be taken; never negative, none once revoked."""
-        return 0 if self.revoked else max(0, self.granted - self.taken)
+        return 0 if self.revoked else max(0, self.granted - self.taken - self.held)
 
     @property
     def overrun(self) -> int:
@@ -67,6 +72,11 @@ class Budget:
     def refund(self, volume: int) -> None:
         """Give back bytes that were taken and never left the gateway."""
         self.taken -= volume
+
+    def count(self, volume: int) -> None:
+        """``volume`` more bytes were counted; every estimate since the last count is void."""
+        self.counted += volume
+        self.taken = self.counted
 
     def measure(self, now: float) -> None:
         """Update the rate (bytes/s, exponentially weighted over ``RATE_WINDOW_S``)."""

@@ -48,6 +48,21 @@ class WireState:
 class Meter:
     """Counts one upstream connection against the budget that ``budget()`` gives at that moment."""
 
+    __slots__ = (
+        "_budget",
+        "_down_posted",
+        "_family",
+        "_name",
+        "_overhead",
+        "_overhead_posted",
+        "_sniffer",
+        "_up_posted",
+        "address",
+        "down",
+        "ended",
+        "up",
+    )
+
     def __init__(
         self, budget: Callable[[], Budget], name: str | None, address: str, family: int = 4
     ) -> None:
@@ -107,6 +122,11 @@ class Meter:
         self._up_posted, self._down_posted = up, self.down
         self._overhead_posted = self._overhead
         return new
+
+    def post_payload(self) -> tuple[int, int]:
+        """Payload up and down since the last call; headers are somebody else's to count."""
+        new = self.post(None)
+        return new.up, new.down
 
     def end(self, wire: WireState | None) -> None:
         """The connection is over; ``wire`` is its last state, ``None`` if there is none."""

@@ -50,6 +50,11 @@ class Target:
 
 PLAN = Target(Kind.PLAN)
 
+GATEWAY = "(gateway)"
+UNATTRIBUTED = "(unattributed)"
+NOBODYS = (GATEWAY, UNATTRIBUTED)
+"""In place of a device id: the box's own traffic, packets without an owner. The plan pays."""
+
 
 def device_target(device_id: str) -> Target:
     return Target(Kind.DEVICE, device_id)
@@ -66,6 +71,7 @@ class Device:
     ``id`` is stable and tells nothing about the hardware; ``identities`` are how the gateway
     recognises it: ``ip:ADDRESS``, ``mac:ADDRESS`` (router mode), ``host`` (any address of the
     gateway's own machine). ``slot`` is its mark on the uplink (:mod:`tripgate.core.marks`).
+    An ``owner`` device may let in others at the portal while it is approved itself.
     """
 
     id: str
@@ -76,6 +82,12 @@ class Device:
     identities: tuple[str, ...] = ()
     created_at: int = 0
     slot: int = 0
+    owner: bool = False
+
+    @property
+    def manages(self) -> bool:
+        """May it change other devices at the portal?"""
+        return self.owner and self.state is DeviceState.APPROVED
 
 
 @dataclass(frozen=True, slots=True)

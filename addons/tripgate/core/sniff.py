@@ -27,6 +27,8 @@ class Sniffer:
     def __init__(self) -> None:
         self.done = False
         self.name: str | None = None
+        self.http = False
+        """The first bytes are a request of HTTP/1."""
         self._tls: Gatherer | None = None
         self._head: bytearray | None = None
         self._searched = 0
@@ -59,7 +61,8 @@ class Sniffer:
             self._finish(None)
         elif end := _END.search(head, max(0, self._searched - 3)):
             lines = bytes(head[: end.end()])
-            found = _HOST.search(lines) if _REQUEST.match(lines) else None
+            self.http = _REQUEST.match(lines) is not None
+            found = _HOST.search(lines) if self.http else None
             self._finish(_without_port(found[1]) if found else None)
         elif len(head) >= MAX_HEAD:
             self._finish(None)

@@ -7,7 +7,7 @@ kernel returns a shorter structure: what is missing reads as zero.
 import struct
 from dataclasses import dataclass
 
-CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING = 7, 8, 9, 11
+FIN_WAIT1, FIN_WAIT2, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING = 4, 5, 7, 8, 9, 11
 """Values of ``tcpi_state`` (linux/tcp_states.h)."""
 
 SIZE = 232

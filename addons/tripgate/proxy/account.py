@@ -25,12 +25,17 @@ from tripgate.core.throttle import Bucket
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
 
+PACKET = 1500
+
+FREE = 1 << 62
+"""A window, or what is left, without bound."""
+
 
 class Metered(Protocol):
     """A flow as its account sees it."""
 
-    meter: Meter
-
+    @property
+    def meter(self) -> Meter: ...
     def wire(self) -> WireState | None: ...
     def window(self, volume: int) -> None: ...
     def slow(self, bucket: Bucket | None) -> None: ...
@@ -98,7 +103,10 @@ class Account:
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
         self.reached: tuple[Limit, ...] = ()
         """Soft limits that are used up, as the last grant said."""
-        self._held_at: int | None = None
+        self.rate: int | None = None
+        """Bits per second that the flows may move together; ``None``: unthrottled."""
+        self._share = FREE
+        self._hold_below, self._hold_above = NEAR, FREE
         self._nothing = Budget(revoked=True)
 
     @property
@@ -110,6 +118,18 @@ class Account:
         self.lease = Lease(lease_id, limits, Budget(), slot, defaultdict(Moved))
         return self.lease
 
+    @property
+    def exhausted(self) -> bool:
+        """There is not even a packet's worth left, and no more to be had."""
+        return self.refusal is not None and self.budget.left < PACKET
+
+    def grown(self) -> None:
+        """A grant has raised the budget."""
+
+    def idle(self, now: float) -> bool:
+        """The lease lies unused: it may go back."""
+        return self.lease is not None and self.lease.budget.idle(now)
+
     def revoke(self) -> None:
         """Stop taking from the present lease; the next grant opens another."""
         if self.lease:
@@ -120,23 +140,50 @@ class Account:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
         if self.lease:
             self.lease.slot.set(self.lease.budget.taken)
+        self.hold()
+
+    # -- receive windows (rule 4) -----------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep them within what is left, when that has changed by enough."""
         if self.beyond is not None:
-            self._hold(self.beyond + self.budget.left)
+            room = self._room()
+            if not self._hold_below < room <= self._hold_above:
+                self._hold(room)
+
+    def join(self, flow: Metered) -> None:
+        """One flow more: it gets its share, the others less when that makes a difference."""
+        self.flows.add(flow)
+        room = self._room()
+        if room > NEAR:
+            return
+        if 5 * self._share_of(room) < 4 * self._share or self._share == FREE:
+            self._hold(room)
+        else:
+            flow.window(self._share)
+
+    def hold_windows(self) -> None:
+        """Share out the receive windows anew, after a change of what is left."""
+        self._hold(self._room())
+
+    def _room(self) -> int:
+        return FREE if self.beyond is None else self.beyond + self.budget.left
+
+    def _share_of(self, room: int) -> int:
+        return room // (2 * max(1, len(self.flows)))
 
     def _hold(self, room: int) -> None:
-        if room > NEAR:
-            self._held_at = None
-        elif self._held_at is None or not 3 * self._held_at < 4 * room <= 5 * self._held_at:
-            self.hold_windows(room)
+        near = room <= NEAR
+        share = self._share_of(room) if near else FREE
+        if not near and self._share == FREE:
+            return
+        self._share = share
+        self._hold_below = 4 * room // 5 if near else NEAR
+        self._hold_above = 4 * room // 3 if near else FREE
+        for flow in self.flows:
+            flow.window(share)
 
-    def hold_windows(self, room: int | None = None) -> None:
-        """Share out the receive windows (rule 4), after a change of what is left or of flows."""
-        if room is None and self.beyond is not None:
-            room = self.beyond + self.budget.left
-        if room is not None and room <= NEAR:
-            self._held_at = room
-            for flow in self.flows:
-                flow.window(room // (2 * len(self.flows)))
+    # -- what was moved ---------------------------------------------------------------------
 
     def collect(self, *, everything: bool = False) -> None:
         """Add what the flows moved since the last time to the lease's parts.
@@ -157,6 +204,13 @@ class Account:
             part.up += new.up
             part.down += new.down
             part.overhead += new.overhead
+
+    def spend_rest(self, name: str | None) -> None:
+        """What is left is too little for a single packet: it counts as used, or the budget would
+        never be empty and nobody would ask for more."""
+        if self.lease and (rest := self.budget.take(self.budget.left)):
+            self.lease.parts[name].down += rest
+            self.moved()
 
     def end(self, flow: Metered, wire: WireState | None) -> None:
         """A flow is over: its rest goes to the present lease, opened for it if there is none."""

@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 WRITE_S = 2.0
 
 
-async def serve(path: Path, status: Callable[[], dict[str, Any]]) -> asyncio.Server:
+async def serve(path: Path, status: Callable[[], Awaitable[dict[str, Any]]]) -> asyncio.Server:
     """Listen on ``path`` (mode 0600); a stale socket of a dead gateway is replaced."""
 
     async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(json.dumps(status()).encode())
+            writer.write(json.dumps(await status()).encode())
             async with asyncio.timeout(WRITE_S):
                 await writer.drain()
         except OSError:

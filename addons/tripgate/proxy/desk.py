@@ -36,6 +36,7 @@ RETRY_S = 5.0
 RETRY_EVERY_S = 0.25
 REFUSAL_STANDS_S = 1.0
 STALE_TRIES = 8
+REFUSED_S = 10.0
 
 log = logging.getLogger("tripgate.desk")
 
@@ -53,7 +54,14 @@ class Stores:
 class LeaseDesk:
     """Accounts by device id, and the grants that feed them."""
 
-    def __init__(self, clock: Clock, stats: Stats, catalogue: Catalogue | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        stats: Stats,
+        make_account: Callable[[str, Callable[[Account], None]], Account] = Account,
+        catalogue: Catalogue | None = None,
+    ) -> None:
+        self._make_account = make_account
         self.stores: Stores
         self.clock = clock
         self.stats = stats
@@ -66,6 +74,7 @@ class LeaseDesk:
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
+        self._refused_at: float | None = None
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -107,7 +116,7 @@ class LeaseDesk:
             self._follow_limits(account)
 
     def _follow_limits(self, account: Account) -> None:
-        if account.lease and account.lease.limits != self._limits(account.device):
+        if account.lease is None or account.lease.limits != self._limits(account.device):
             account.refusal = None
             account.reached = ()
             account.revoke()
@@ -121,7 +130,7 @@ class LeaseDesk:
     def account(self, device: str) -> Account:
         """The account of a device, made at the first use."""
         if device not in self.accounts:
-            self.accounts[device] = Account(device, self.open_lease)
+            self.accounts[device] = self._make_account(device, self.open_lease)
         return self.accounts[device]
 
     def open_lease(self, account: Account) -> None:
@@ -175,7 +184,7 @@ class LeaseDesk:
                 return await self._ask(account)
             except (LedgerDown, JournalError) as error:
                 self.failed(error)
-                now = self.clock.monotonic()
+                now = self._refused_at = self.clock.monotonic()
                 account.refusal = Refusal("ledger", detail=str(error), at=now)
                 if now >= deadline:
                     return None
@@ -195,6 +204,7 @@ class LeaseDesk:
                     lease.budget.grow(grant.granted, self.clock.monotonic())
                     lease.budget.final = grant.final
                     account.refusal = None
+                    account.grown()
                     return
             elif not lease.rotate:
                 lease.budget.final = True
@@ -234,6 +244,7 @@ class LeaseDesk:
         except LedgerDown:
             self.stats.calls["grant", "error"] += 1
             raise
+        self._refused_at = None
         self.stats.calls["grant", "stale" if grant.stale else "ok"] += 1
         return grant
 
@@ -249,6 +260,13 @@ class LeaseDesk:
 
     def _active(self) -> list[str]:
         return [device for device, account in self.accounts.items() if account.flows]
+
+    def answered(self) -> None:
+        """A settlement was recorded: the ledger is up, unless it lately could not grant (a server
+        that is out of memory settles and grants nothing)."""
+        refused = self._refused_at
+        if refused is None or self.clock.monotonic() - refused > REFUSED_S:
+            self.stats.ledger_up = True
 
     def failed(self, error: Exception) -> None:
         """The ledger or the journal did not answer: say so once."""

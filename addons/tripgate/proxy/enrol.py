@@ -27,27 +27,28 @@ class Enroller:
 
         Raises :class:`LedgerDown`, or :class:`BookError` when the book is full.
         """
-        return await self._enter(who.identity)
+        return await self.enter(who.identity)
 
     async def enrol_host(self) -> Device:
         """The device ``this-machine``: approved when it is first entered."""
-        return await self._enter(HOST)
+        return await self.enter(HOST)
 
-    async def _enter(self, identity: str) -> Device:
+    async def enter(self, identity: str, mac: str | None = None) -> Device:
+        """The device with this identity, as :meth:`enrol` has it; ``mac``: of a new one."""
         registry = self._desk.stores.registry
         for _ in range(TRIES):
             version, current = await registry.load()
             if known := book.device_by_identity(current, identity):
                 await self._desk.reload()
                 return known
-            changed, device = self._added(current, identity)
+            changed, device = self._added(current, identity, mac)
             edit = Edit("gateway", "device new", device.name, int(self._clock.wall()))
             if await registry.replace(version, changed, edit):
                 await self._desk.reload()
                 return device
         raise LedgerDown("the settings change too fast to enter a new device")
 
-    def _added(self, current: Book, identity: str) -> tuple[Book, Device]:
+    def _added(self, current: Book, identity: str, mac: str | None) -> tuple[Book, Device]:
         host = identity == HOST
         return book.add_device(
             current,
@@ -56,4 +57,5 @@ class Enroller:
             entropy=secrets.token_hex(16),
             state=DeviceState.APPROVED if host else DeviceState.PENDING,
             name=THIS_MACHINE if host else None,
+            mac=mac,
         )

@@ -10,37 +10,25 @@ Rules
 """
 
 import asyncio
-import contextlib
 import socket
-import struct
 from collections.abc import Callable
+from typing import Any
 
-from tripgate.core import tcpinfo
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.throttle import Bucket
-from tripgate.proxy.account import Account
+from tripgate.proxy import upstream
+from tripgate.proxy.account import FREE, Account
 from tripgate.proxy.desk import LeaseDesk
-
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""``SO_LINGER`` on with zero seconds: close sends RST and drops what is queued."""
-
-WINDOW_MIN = 4 * 1024
-WINDOW_FREE = 1024 * 1024
-"""A window of this size and above is left to the kernel's autotuning."""
-
-LAST_LOOKS = 8
 
 LOOK_S = 0.5
 """A waiting flow looks this often whether it is still slowed."""
-
-FIN_RECEIVED = frozenset({tcpinfo.CLOSE_WAIT, tcpinfo.LAST_ACK, tcpinfo.CLOSING})
 
 
 def reset(transport: asyncio.WriteTransport) -> None:
     """Close with RST, now."""
     sock = transport.get_extra_info("socket")
     if sock is not None and not transport.is_closing():
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, upstream.RESET_ON_CLOSE)
     transport.abort()
 
 
@@ -58,6 +46,7 @@ class Flow:
         self._abort_client = abort_client
         self._is_cut = False
         self._bucket: Bucket | None = None
+        self._held = False
 
     # -- bytes ------------------------------------------------------------------------------
 
@@ -121,7 +110,8 @@ class Flow:
         """Take from this bucket too, or from none; the window follows."""
         if bucket is not self._bucket:
             self._bucket = bucket
-            self.window(int(bucket.rate / 8 * LOOK_S) if bucket else WINDOW_FREE - 1)
+            self.window(int(bucket.rate / 8 * LOOK_S) if bucket else FREE)
+            self.account.hold_windows()
 
     @property
     def _over(self) -> bool:
@@ -133,8 +123,7 @@ class Flow:
         """The upstream socket is connected."""
         assert isinstance(transport, asyncio.WriteTransport)
         self.transport = transport
-        self.account.flows.add(self)
-        self.account.hold_windows()
+        self.account.join(self)
         self._desk.judge.apply(self.account, self)
 
     def lost(self) -> None:
@@ -143,30 +132,10 @@ class Flow:
             self.finished = True
             self.account.end(self, self._last_word())
 
-    def _last_word(self) -> WireState | None:
-        """The last counts, with everything in them acknowledged: the reset that follows would
-        leave a delayed ACK unsent, and the server would not know what the uplink has carried."""
-        sock = self.transport.get_extra_info("socket") if self.transport else None
-        wire = self.wire()
-        for _ in range(LAST_LOOKS):
-            if sock is None or wire is None:
-                break
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            before, wire = wire.received, self.wire() or wire
-            if wire.received == before:
-                break
-        return wire
-
     def window(self, volume: int) -> None:
-        """Offer the server at most ``volume`` bytes beyond what was read.
-
-        ``SO_RCVBUF`` and not ``TCP_WINDOW_CLAMP``: autotuning lifts a clamp again.
-        """
-        sock = self.transport.get_extra_info("socket") if self.transport else None
-        if sock is not None and volume < WINDOW_FREE:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, max(volume, WINDOW_MIN))
+        """Offer the server at most ``volume`` bytes beyond what was read."""
+        if (sock := self._socket()) is not None:
+            self._held = upstream.set_window(sock, volume, held=self._held)
 
     def cut(self) -> bool:
         """Reset both sides; False: that was done before."""
@@ -180,19 +149,12 @@ class Flow:
 
     def wire(self) -> WireState | None:
         """The socket's own counts; ``None`` where the kernel does not tell."""
-        sock = self.transport.get_extra_info("socket") if self.transport else None
-        if sock is None:
-            return None
-        try:
-            raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-        except OSError:
-            return None
-        info = tcpinfo.parse(raw)
-        fin = 1 if info.state in FIN_RECEIVED else 0
-        return WireState(
-            sent=info.bytes_sent - info.bytes_retrans,
-            received=info.bytes_received - fin,
-            segments=info.segs_in + info.segs_out,
-            retransmitted=info.bytes_retrans,
-            dead=self._is_cut or info.state == tcpinfo.CLOSE,
-        )
+        sock = self._socket()
+        return upstream.wire(sock, dead=self._is_cut) if sock is not None else None
+
+    def _last_word(self) -> WireState | None:
+        sock = self._socket()
+        return upstream.last_word(sock, dead=self._is_cut) if sock is not None else None
+
+    def _socket(self) -> Any:
+        return self.transport.get_extra_info("socket") if self.transport else None

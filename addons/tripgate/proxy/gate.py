@@ -79,6 +79,16 @@ class Connection(Protocol):
     def abort(self) -> None: ...
 
 
+class OwnPages(Protocol):
+    """The gateway's own pages, for browsers that send even these requests through the proxy."""
+
+    def serves(self, host: str, port: int) -> bool:
+        """Is this destination the portal?"""
+
+    async def answer(self, who: Client, local: str, request: Any) -> Any:
+        """The whole response, in mitmproxy's terms; ``local``: the address that was reached."""
+
+
 PageMaker = Callable[[Client, Device | None, Turned, Any], bytes]
 
 
@@ -95,6 +105,7 @@ class Gate:
         self.desk = desk
         self.ready = False
         self.plans = PlanKeeper(desk)
+        self.pages: OwnPages | None = None
         self._devices = devices
         self._page = page
         self._own_ports = forbidden_ports

@@ -80,7 +80,11 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self._answered = True
         self.heard()
         self._client_writer.answer(data)
-        self._client_reader.answered()
+        self._client_reader.answered(self._told)
+
+    def _told(self) -> None:
+        """The answer is home: with the end of reading the connection is over."""
+        self.client.state &= ~ConnectionState.CAN_WRITE
 
     def close_connection(self, connection: Connection, half_close: bool = False) -> None:
         if self._answered and connection is self.client:
@@ -104,6 +108,9 @@ class Handler(mode_servers.ProxyConnectionHandler):
     async def open_connection(self, command: commands.OpenConnection) -> None:
         self.heard()
         server = command.connection
+        if not server.address:
+            await self.server_event(events.OpenConnectionCompleted(command, "no destination"))
+            return
         data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
         await self.handle_hook(server_hooks.ServerConnectHook(data))
         error = server.error
@@ -126,8 +133,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self, command: commands.OpenConnection
     ) -> tuple[Flow, asyncio.StreamReader, asyncio.StreamWriter]:
         server = command.connection
-        if server.error:
-            raise OSError(f"killed by an addon: {server.error}")
+        if server.error:  # an addon's verdict, or mitmproxy's own on a loop to itself
+            raise Turned("destination", server.error)
         if server.transport_protocol != "tcp" or not server.address:
             raise OSError("only TCP to a named destination is carried")
         host, port = str(server.address[0]), int(server.address[1])

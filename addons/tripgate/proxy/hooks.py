@@ -4,7 +4,9 @@ Rules
 1. Nothing is decrypted and nothing inside a tunnel is looked at: after CONNECT or SOCKS every
    protocol is relayed as it is. A client that wants TLS to the proxy itself is turned away.
 2. Bodies are streamed in both directions; messages of raw flows are forgotten at once.
-3. Hooks only choose; what counts and what refuses is in the handler (its rule 2).
+3. Hooks only choose (but for rule 4); what counts and what refuses is in the handler (its rule 2).
+4. A browser sends its requests for the portal through the proxy too. They are answered here, at
+   once and without any upstream connection, as the portal would answer that client itself.
 """
 
 from typing import Any
@@ -23,6 +25,10 @@ OPTIONS = {
     "rawtcp": True,
     "connection_strategy": "eager",  # SOCKS must know the outcome before it replies
 }
+
+
+PORTAL = "tripgate.portal"
+FORM_MOST = 4096
 
 
 class Hooks:
@@ -56,7 +62,20 @@ class Hooks:
         if flow.request.scheme != "http":
             handler.refuse(Turned("request", "use CONNECT for https"))
             flow.kill()
+        if self._is_ours(flow.request):
+            if not _is_short(flow.request):
+                handler.refuse(Turned("request", "too long for the portal"))
+                flow.kill()
+            flow.metadata[PORTAL] = True
+            return
         flow.request.stream = True
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """Only what is not streamed is whole here: requests for the portal (rule 4)."""
+        handler = self._handler(flow.client_conn.id)
+        if handler and self._gate.pages and flow.metadata.get(PORTAL):
+            local = str(flow.client_conn.sockname[0])
+            flow.response = await self._gate.pages.answer(handler.who, local, flow.request)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         if flow.response is not None:
@@ -64,6 +83,10 @@ class Hooks:
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:
         flow.messages.clear()
+
+    def _is_ours(self, request: http.Request) -> bool:
+        pages = self._gate.pages
+        return pages is not None and pages.serves(request.host, request.port)
 
     def _abort(self, client_id: str) -> None:
         if handler := self._handler(client_id):
@@ -73,3 +96,10 @@ class Hooks:
         server: Any = ctx.master.addons.get("proxyserver")
         found = server.connections.get(client_id) if server else None
         return found if isinstance(found, Handler) else None
+
+
+def _is_short(request: http.Request) -> bool:
+    """A body that may be held in memory: none, or a form of known size."""
+    length = request.headers.get("content-length", "0")
+    short = length.isdigit() and len(length) < 8 and int(length) <= FORM_MOST
+    return short and "transfer-encoding" not in request.headers

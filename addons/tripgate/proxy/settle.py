@@ -8,11 +8,13 @@ Rules
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tripgate.core import usage
 from tripgate.core.classify import UNKNOWN, Catalogue
+from tripgate.core.model import NOBODYS
 from tripgate.ledger.protocol import LedgerDown, Settlement
 from tripgate.ledger.recovery import replay
 from tripgate.proxy.account import Account, Lease, Moved
@@ -21,6 +23,9 @@ from tripgate.proxy.plans import PlanKeeper
 from tripgate.proxy.warn import Warner
 
 EVERY_S = 0.7
+AGAIN_S = 0.1
+
+log = logging.getLogger("tripgate.settle")
 
 
 @dataclass(slots=True)
@@ -35,13 +40,19 @@ class Batch:
 class Settler:
     """Collects from the desk's accounts and settles."""
 
-    def __init__(self, desk: LeaseDesk, catalogue: Catalogue) -> None:
+    def __init__(
+        self, desk: LeaseDesk, catalogue: Catalogue, read: Callable[[], None] | None = None
+    ) -> None:
+        """``read`` brings the kernel's counts to the accounts, where it counts."""
         self._desk = desk
+        self._read = read
         self._plans = PlanKeeper(desk)
         self._warner = Warner(desk)
         self._catalogue = catalogue
         self._pending: Batch | None = None
         self._lock = asyncio.Lock()
+        self._readable = True
+        self._settled_at = 0.0
         desk.settle_now = self.settle
 
     async def run(self) -> None:
@@ -49,12 +60,32 @@ class Settler:
         while True:
             await asyncio.sleep(EVERY_S)
             self._desk.turn()
+            self.read()
             self.measure()
             self._desk.judge.follow(self._desk.accounts.values())
             await self._turn()
             await self.settle()
             now = self._desk.clock.monotonic()
             self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
+
+    async def refresh(self) -> None:
+        """Settle now, for somebody who is about to look; not more often than ``AGAIN_S``."""
+        now = self._desk.clock.monotonic()
+        if now - self._settled_at >= AGAIN_S:
+            self.read()
+            await self.settle()
+
+    def read(self) -> None:
+        """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""
+        try:
+            if self._read:
+                self._read()
+        except OSError as error:
+            if self._readable:
+                log.error("the kernel's counters cannot be read: %s", error)
+            self._readable = False
+        else:
+            self._readable = True
 
     async def _turn(self) -> None:
         """Plans that begin and end, warnings that are due."""
@@ -67,16 +98,14 @@ class Settler:
     def measure(self) -> None:
         now = self._desk.clock.monotonic()
         for account in self._desk.accounts.values():
-            lease = account.lease
-            if lease is None:
-                continue
-            lease.budget.measure(now)
-            if lease.budget.idle(now):
+            account.budget.measure(now)
+            if account.idle(now):
                 account.revoke()
 
     async def settle(self) -> None:
         """Bring everything that is new to the ledger; failures are kept for the next time."""
         async with self._lock:
+            self._settled_at = self._desk.clock.monotonic()
             try:
                 if self._pending:
                     await self._send(self._pending)
@@ -100,6 +129,7 @@ class Settler:
 
     async def close(self) -> bool:
         """Close every lease; True when the ledger has all of it."""
+        self.read()
         for account in self._desk.accounts.values():
             account.rotate()
         await self.settle()
@@ -111,7 +141,7 @@ class Settler:
         await self._desk.stores.ledger.settle(batch.rows, batch.seen, now)
         self._pending = None
         self._desk.stats.calls["settle", "ok"] += 1
-        self._desk.stats.ledger_up = True
+        self._desk.answered()
         for row, (account, lease, final) in zip(batch.rows, batch.leases, strict=True):
             lease.settled = row.used
             if final:
@@ -166,7 +196,7 @@ class Settler:
     ) -> tuple[usage.Increment, ...]:
         service = self._catalogue.classify(host)
         for direction, volume in (("up", moved.up), ("down", moved.down)):
-            if volume:
+            if volume and device not in NOBODYS:
                 self._desk.stats.traffic[device, service.category, direction] += volume
         return usage.increments(
             device,

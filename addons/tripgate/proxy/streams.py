@@ -14,6 +14,7 @@ Rules
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tripgate.proxy.flow import Flow
@@ -154,6 +155,7 @@ class ClientReader:
         self._reader = reader
         self._backlog = backlog
         self._answered = asyncio.Event()
+        self._told: Callable[[], None] | None = None
 
     async def read(self, n: int = CHUNK) -> bytes:
         if not self._answered.is_set():
@@ -163,9 +165,13 @@ class ClientReader:
                 self._backlog.read(len(data))
                 return data
         await self._linger()
+        if self._told is not None:
+            self._told()
         return b""
 
-    def answered(self) -> None:
+    def answered(self, told: Callable[[], None]) -> None:
+        """The client was given its last answer; ``told`` is called when it has had time for it."""
+        self._told = told
         self._answered.set()
         self._backlog.moved()
 
@@ -201,6 +207,8 @@ class ClientWriter:
         if not self._answered:
             self._answered = True
             self._writer.write(data)
+            if not self._writer.is_closing():
+                self._writer.write_eof()
 
     async def drain(self) -> None:
         await self._writer.drain()

@@ -1,12 +1,13 @@
 """The settings, Python, the packages, and the embedded server's program.
 
-Rule: which packages are needed is what the installed tripgate itself declares; there is no second
-list.
+Rule: which packages are needed is what tripgate itself declares, installed or in its checkout;
+there is no second list.
 """
 
 import asyncio
 import platform
 import sys
+import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tripgate.cli.doctor.finding import Finding, Machine, fail, ok, warn
 INSTALL = "run ./deploy/up: it makes an environment with what is needed"
 SERVER_S = 5.0
 OLDEST = (3, 11)
+CHECKOUT = Path(__file__).parents[4]
 
 
 async def settings(machine: Machine) -> list[Finding]:
@@ -35,21 +37,29 @@ async def python(machine: Machine) -> list[Finding]:
 async def packages(machine: Machine) -> list[Finding]:
     """Every package that tripgate declares is there, in a version that it accepts."""
     try:
-        declared = requires("tripgate") or []
-    except PackageNotFoundError:
-        detail = "tripgate runs from a folder, it is not installed: versions were not compared"
+        return [judge(declared())]
+    except (OSError, ValueError, KeyError):
+        detail = "nothing says which versions tripgate needs: they were not compared"
         return [warn("packages", detail, INSTALL)]
-    return [judge(declared)]
 
 
-def judge(declared: list[str]) -> Finding:
+def declared() -> list[str]:
+    """The requirements (PEP 508). ``OSError`` where neither place has them."""
+    try:
+        return requires("tripgate") or []
+    except PackageNotFoundError:
+        text = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+        return [str(one) for one in tomllib.loads(text)["project"]["dependencies"]]
+
+
+def judge(needed: list[str]) -> Finding:
     """Compare requirements (PEP 508) with what is installed."""
     try:
         from packaging.requirements import Requirement
     except ImportError:
         return fail("packages", "packaging is missing", INSTALL)
     problems, found = [], []
-    for need in map(Requirement, declared):
+    for need in map(Requirement, needed):
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
             continue
         try:

@@ -1,0 +1,56 @@
+"""Counts of the kernel: L3 bytes by direction, cumulative since some beginning.
+
+Rules
+1. Up is towards the uplink, down is towards the device.
+2. A counter that is smaller than before began again at zero (:func:`fresh`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Bytes by direction."""
+
+    up: int = 0
+    down: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.up + self.down
+
+    def __add__(self, other: "Volume") -> "Volume":
+        return Volume(self.up + other.up, self.down + other.down)
+
+    def __sub__(self, other: "Volume") -> "Volume":
+        return Volume(self.up - other.up, self.down - other.down)
+
+
+NOTHING = Volume()
+
+
+@dataclass(frozen=True, slots=True)
+class SlotCount:
+    """Cumulative L3 bytes of one slot; ``forwarded``: those, both ways, that no relay carried."""
+
+    total: Volume = NOTHING
+    forwarded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All counters at about one instant; ``uplink``: what the interfaces themselves counted."""
+
+    slots: Mapping[int, SlotCount]
+    uplink: Volume
+
+
+def fresh(before: Volume, now: Volume) -> Volume:
+    """New bytes since ``before``, each direction for itself."""
+    return Volume(fresh_bytes(before.up, now.up), fresh_bytes(before.down, now.down))
+
+
+def fresh_bytes(before: int, now: int) -> int:
+    """As :func:`fresh`, of one number."""
+    return now - before if now >= before else now

@@ -1,0 +1,196 @@
+"""The kernel's side of the router mode as one thing: made closed, kept, taken back.
+
+Rules
+1. The routing guard stands before anything forwards, and comes down last.
+2. Every value of the machine is recorded before it is changed. A clean end puts them back; an
+   unclean one leaves the guard and the rules, closed but for the quotas that were granted.
+3. Rules that another tool changes are put right when the kernel tells of it, and looked at every
+   ``LOOK_S`` all the same.
+"""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+
+from tripgate.core.dnsmasqconf import CAPTIVE_PORT, RESOLVER_PORT, Lan
+from tripgate.core.routerspec import RouterSpec, Station
+from tripgate.kernel import addresses, routes
+from tripgate.kernel.counters import KernelCounters
+from tripgate.kernel.posted import PostedPage
+from tripgate.kernel.recorded import Recorded
+from tripgate.kernel.table import KernelTable
+from tripgate.kernel.tuning import tune, tune_uplink
+from tripgate.kernel.watch import Watch
+from tripgate.settings import Settings
+from tripgate.statefolder import StateFolder
+
+TPROXY_PORT = 7070
+LOOK_S = 2.0
+HEARD_S = 0.05
+
+log = logging.getLogger("tripgate.doors")
+
+
+class Doors:
+    """``mended`` is called after the rules were put right: quotas and maps are told again."""
+
+    def __init__(self, settings: Settings, folder: StateFolder) -> None:
+        assert settings.lan is not None
+        self.link: str = settings.lan
+        self.settings = settings
+        self.own = addresses.OwnAddresses()
+        self.mended: Callable[[], None] = lambda: None
+        self.uplinks: tuple[str, ...] = ()
+        self.counters: KernelCounters
+        self.posted: PostedPage
+        self.lan: Lan
+        self._folder = folder
+        self._recorded: Recorded
+        self._table: KernelTable
+        self._watch: Watch | None = None
+        self._told: asyncio.TimerHandle | None = None
+        self._given: Sequence[addresses.Interface] = ()
+        self._stations: Mapping[int, Station] = {}
+
+    # -- start and stop ---------------------------------------------------------------------
+
+    async def make(self, gateway: str) -> None:
+        """Everything in place, and shut. ``gateway``: its id. Raises ``OSError``."""
+        await asyncio.to_thread(self._make, gateway)
+        self._watch = Watch()
+        asyncio.get_running_loop().add_reader(self._watch.fileno(), self._heard)
+
+    def _make(self, gateway: str) -> None:
+        self._recorded = Recorded(self._folder.path / "recorded.json")
+        routes.apply(self.link)
+        self.uplinks = self._find_uplinks()
+        self.lan = self._lan(gateway)
+        wanted = [one for one in (self.lan.v4, self.lan.v6) if one is not None]
+        self._given = addresses.give(self.link, wanted)
+        self._table = KernelTable()
+        self._table.apply(self._spec())
+        self.counters = KernelCounters(self._table)
+        self.posted = PostedPage(self._folder.path / "posted", self.counters.generation())
+        self.own.look()
+        tune(self._recorded, self._spec())
+
+    async def remove(self) -> None:
+        """Put everything back; never fails."""
+        if self._watch is not None:
+            asyncio.get_running_loop().remove_reader(self._watch.fileno())
+            self._watch.close()
+            self._watch = None
+        if self._told is not None:
+            self._told.cancel()
+        await asyncio.to_thread(self._remove)
+
+    def _remove(self) -> None:
+        for step in (self._restore, self._remove_table, routes.remove):
+            try:
+                step()
+            except OSError as error:
+                log.error("not taken back: %s", error)
+        addresses.take_back(self.link, self._given)
+
+    def _restore(self) -> None:
+        if hasattr(self, "_recorded"):
+            self._recorded.restore()
+
+    def _remove_table(self) -> None:
+        if hasattr(self, "_table"):
+            self._table.remove()
+
+    def _find_uplinks(self) -> tuple[str, ...]:
+        named = self.settings.uplink
+        if named != "auto":
+            return tuple(dict.fromkeys(named.split(",")))
+        return tuple(name for name in addresses.default_links() if name != self.link)
+
+    def _lan(self, gateway: str) -> Lan:
+        """With IPv6 where the uplink has it: the link's own prefix, else one of ours (RFC 4193)."""
+        v4 = ipaddress.IPv4Interface(self.settings.subnet)
+        if not addresses.has_ipv6(self.uplinks):
+            return Lan(self.link, v4)
+        for one in addresses.interfaces(self.link):
+            if isinstance(one, ipaddress.IPv6Interface) and not one.ip.is_link_local:
+                return Lan(self.link, v4, one)
+        digest = blake2b(gateway.encode(), digest_size=5).digest()
+        prefix = bytes([0xFD]) + digest + b"\x00\x01"
+        address = ipaddress.IPv6Address(prefix + b"\x00" * 7 + b"\x01")
+        return Lan(self.link, v4, ipaddress.IPv6Interface(f"{address}/64"))
+
+    def _spec(self) -> RouterSpec:
+        settings = self.settings
+        asked = (settings.portal, settings.listen, settings.socks)
+        return RouterSpec(
+            lan=self.link,
+            uplinks=self.uplinks,
+            tproxy=TPROXY_PORT,
+            dns_open=RESOLVER_PORT,
+            dns_closed=CAPTIVE_PORT,
+            portals=(80, settings.portal.port) if settings.portal else (80,),
+            proxies=tuple(one.port for one in asked[1:] if one),
+            quic=settings.network.quic,
+            ssh="lan" if settings.ssh == "owner" and not self._has_owner() else settings.ssh,
+            isolation=settings.hotspot.isolate if settings.hotspot else False,
+            v6=self.lan.v6 is not None,
+            nat66=self.lan.v6 is not None,
+        )
+
+    def _has_owner(self) -> bool:
+        return any(station.owner for station in self._stations.values())
+
+    # -- while it runs ----------------------------------------------------------------------
+
+    def set_devices(self, stations: Mapping[int, Station]) -> None:
+        """Who is who, and who is open. Raises ``OSError``."""
+        owner_before = self._has_owner()
+        self._table.set_stations(stations)
+        self._stations = dict(stations)
+        self.counters.forget()
+        if owner_before != self._has_owner():
+            self._table.apply(self._spec())
+
+    def _heard(self) -> None:
+        """Somebody changed nftables: look a moment later, once for many changes."""
+        if self._watch is not None and self._watch.changed() and self._told is None:
+            self._told = asyncio.get_running_loop().call_later(HEARD_S, self.look)
+
+    def look(self) -> None:
+        """Put right what somebody else changed."""
+        self._told = None
+        try:
+            if not self._table.intact():
+                log.warning("another tool has changed the rules: putting them right")
+                self._table.repair()
+                self.posted.begin(self.counters.generation())
+                self.counters.forget()
+                self.mended()
+        except OSError as error:
+            log.error("the rules cannot be put right: %s", error)
+
+    async def keep(self) -> None:
+        """Look now and then: at the rules, at the uplinks, at the box's own addresses."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.look()
+            try:
+                found = await asyncio.to_thread(self._look_at_links)
+                if found and found != self.uplinks:
+                    self.uplinks = found
+                    self._table.apply(self._spec())
+            except OSError as error:
+                log.warning("the links cannot be looked at: %s", error)
+
+    def _look_at_links(self) -> tuple[str, ...]:
+        """The uplinks that there are now; the guard and the uplinks' settings are seen to."""
+        if not routes.intact(self.link):
+            log.warning("another tool has changed the routing rules: putting them right")
+            routes.apply(self.link)
+        self.own.look()
+        found = self._find_uplinks()
+        for name in found:
+            tune_uplink(self._recorded, name)
+        return found

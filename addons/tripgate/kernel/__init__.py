@@ -1,0 +1,1 @@
+"""The kernel's side of the router mode: rules, routes, counters, who is on the LAN."""

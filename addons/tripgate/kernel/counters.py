@@ -1,0 +1,68 @@
+"""The kernel's counters as the gateway charges by them.
+
+Rules
+1. An interface that goes and comes back begins at zero: its counts are of another generation.
+2. ``generation`` names this life of the table's counters: another boot, or a table that was made
+   anew, is another. What was posted of one says nothing of the next.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tripgate.core import nftrules
+from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
+from tripgate.core.generation import Total
+from tripgate.core.kernelreading import ReadingError
+from tripgate.kernel.table import KernelTable
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class KernelCounters:
+    """Reads ``table``; what it raises is ``OSError``."""
+
+    def __init__(self, table: KernelTable) -> None:
+        self._table = table
+        self._links: dict[str, tuple[Total, Total]] = {}
+        self._allowed: dict[int, int] = {}
+
+    def generation(self) -> str:
+        """Which life of the counters this is."""
+        family, name = nftrules.TABLE.split()
+        found = self._table.nft.query(f"list tables {family}")
+        handles = [
+            one["table"]["handle"]
+            for one in found
+            if "table" in one and one["table"]["name"] == name
+        ]
+        return f"{_BOOT.read_text(encoding='ascii').strip()} {handles}"
+
+    def read(self) -> Reading:
+        """All counters now."""
+        try:
+            look = self._table.read()
+        except ReadingError as error:
+            raise OSError(str(error)) from error
+        slots = {
+            slot: SlotCount(Volume(count.up, count.down), look.table.forwarded.get(slot, 0))
+            for slot, count in look.table.slots.items()
+        }
+        for name, count in look.uplinks.items():
+            up, down = self._links.get(name, (Total(), Total()))
+            self._links[name] = (up.read(count.up), down.read(count.down))
+        links = (Volume(up.bytes, down.bytes) for up, down in self._links.values())
+        return Reading(slots, sum(links, NOTHING))
+
+    def allow(self, volumes: Mapping[int, int]) -> None:
+        """Let so many more bytes of each slot be forwarded, from the last reading on."""
+        wanted = {slot: self._table.forwarded(slot) + more for slot, more in volumes.items()}
+        changed = {
+            slot: limit for slot, limit in wanted.items() if self._allowed.get(slot) != limit
+        }
+        if changed:
+            self._table.grant_all(changed)
+            self._allowed |= changed
+
+    def forget(self) -> None:
+        """The table was made anew, or devices were closed: every quota is told again."""
+        self._allowed.clear()

@@ -1,0 +1,47 @@
+"""The kernel's switches that a router needs, recorded before they are changed.
+
+The order matters: an IPv6 router that forwards stops taking router advertisements, so the uplinks
+take them in any case (``accept_ra`` 2) before it forwards. Turning forwarding on or off sets it on
+every interface, and with IPv4 ``accept_redirects`` too; they are recorded first, so that they are
+put back last.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tripgate.core.routerspec import RouterSpec
+from tripgate.kernel.recorded import Recorded
+
+_PROC = Path("/proc/sys")
+_SWITCH = {"ipv4": "net/ipv4/ip_forward", "ipv6": "net/ipv6/conf/all/forwarding"}
+
+
+def tune_uplink(recorded: Recorded, link: str) -> None:
+    """Make ``link`` an uplink; one that is not there is left for when it comes.
+    ``RecordError``, ``CommandError``, ``OSError``."""
+    with contextlib.suppress(FileNotFoundError):
+        recorded.gso_max_segs(link, "1")
+        recorded.gro(link, "off")
+        recorded.sysctl(f"net/ipv6/conf/{link}/accept_ra", "2")
+
+
+def tune(recorded: Recorded, spec: RouterSpec) -> None:
+    """Set everything for ``spec``; doing it again changes nothing."""
+    for link in spec.uplinks:
+        tune_uplink(recorded, link)
+    for family in ("ipv4", "ipv6") if spec.v6 else ("ipv4",):
+        if not (_PROC / _SWITCH[family]).exists():
+            continue
+        for name in _side_effects(family):
+            recorded.note_sysctl(name)
+        recorded.sysctl(_SWITCH[family], "1")
+
+
+def _side_effects(family: str) -> Iterator[str]:
+    conf = _PROC / "net" / family / "conf"
+    for link in sorted(path.name for path in conf.iterdir()):
+        if (family, link) != ("ipv6", "all"):
+            yield f"net/{family}/conf/{link}/forwarding"
+    if family == "ipv4":
+        yield "net/ipv4/conf/all/accept_redirects"

@@ -1,0 +1,105 @@
+"""Takes the readings that the metrics show: the proxy's own counts, and caps from the ledger.
+
+Rules
+1. A reading changes nothing: no scrape can hold up, admit or refuse anything.
+2. The ledger is asked at most once in ``FRESH_S``, however often somebody scrapes, and again
+   after an edit of the book.
+3. While the ledger is down the last known use of caps stands (it never falls within a period), and
+   ``ledger_up`` says so.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from tripgate import __version__
+from tripgate.clock import Clock
+from tripgate.core import limits
+from tripgate.core.book import Book
+from tripgate.core.model import PLAN, Period, Target
+from tripgate.ledger.protocol import LedgerDown, Tallies
+from tripgate.metrics import DIRECTIONS, NOTHING, Both, Reading
+from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.gate import Gate
+
+FRESH_S = 1.0
+
+
+class Uplink(NamedTuple):
+    """Bytes on the uplink since the start: all, the gateway's own, and those without an owner."""
+
+    total: Both = NOTHING
+    gateway: Both = NOTHING
+    unattributed: Both = NOTHING
+
+
+class Measure:
+    """Reads the state of one gateway. ``uplink`` counts an interface, where there is one."""
+
+    def __init__(
+        self, gate: Gate, clock: Clock, mode: str, uplink: Callable[[], Uplink] | None = None
+    ) -> None:
+        self._gate = gate
+        self._desk: LeaseDesk = gate.desk
+        self._clock = clock
+        self._mode = mode
+        self._uplink = uplink or self._sockets
+        self._tallies = Tallies({})
+        self._asked: tuple[int, float] | None = None
+
+    async def read(self) -> Reading:
+        """The present state; counters of caps are at most ``FRESH_S`` old."""
+        await self._refresh()
+        desk, stats = self._desk, self._desk.stats
+        uplink = self._uplink()
+        trusted = self._clock.trusted()
+        caps = limits.cap_states(desk.book, self._tallies.counters, desk.starts, trusted)
+        return Reading(
+            version=__version__,
+            mode=self._mode,
+            book=desk.book,
+            caps=tuple(caps),
+            plan_used=self._plan_used(trusted),
+            traffic=dict(stats.traffic),
+            uplink=uplink.total,
+            gateway=uplink.gateway,
+            unattributed=uplink.unattributed,
+            flows=self._flows(),
+            verdicts=dict(stats.verdicts),
+            cuts=dict(stats.cuts),
+            calls=dict(stats.calls),
+            overrun=stats.overrun,
+            ledger_up=stats.ledger_up,
+            clock_trusted=trusted,
+        )
+
+    async def _refresh(self) -> None:
+        now, version = self._clock.monotonic(), self._desk.version
+        if self._asked and self._asked[0] == version and now - self._asked[1] < FRESH_S:
+            return
+        self._asked = version, now
+        with contextlib.suppress(LedgerDown):  # the settlement loop finds out and says so
+            self._tallies = await self._desk.stores.ledger.tallies(capped(self._desk.book))
+
+    def _plan_used(self, trusted: bool) -> int | None:
+        """Of the plan's trip; unknown until the ledger has answered once."""
+        if (counter := self._tallies.counters.get((PLAN, Period.TRIP))) is None:
+            return 0 if self._desk.stats.ledger_up else None
+        return limits.current(counter, self._desk.starts[Period.TRIP], trusted=trusted).used
+
+    def _flows(self) -> Mapping[str, int]:
+        upstream = sum(len(account.flows) for account in self._desk.accounts.values())
+        return {"client": len(self._gate.connections), "upstream": upstream}
+
+    def _sockets(self) -> Uplink:
+        """The explicit mode's uplink is the upstream sockets: every byte there is a device's."""
+        sums: Counter[str] = Counter()
+        for (_, _, way), volume in self._desk.stats.traffic.items():
+            sums[way] += volume
+        return Uplink(Both(*(sums[way] for way in DIRECTIONS)))
+
+
+def capped(book: Book) -> list[Target]:
+    """The targets whose counters are shown: those with a cap, and the plan."""
+    return list(dict.fromkeys([*(target for target, _ in book.caps), PLAN]))

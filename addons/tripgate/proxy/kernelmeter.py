@@ -1,0 +1,127 @@
+"""Readings of the kernel's counters, brought to the accounts (router mode).
+
+Rules
+1. One reading for all devices, in the settlement's own rhythm.
+2. Every byte has an owner: the box itself is ``(gateway)``, and what the uplink counted and no
+   slot has is ``(unattributed)``. Both are charged to the plan.
+3. What was posted is remembered in a page that survives the process as long as the kernel's
+   counters do: after a crash nothing is lost and nothing comes twice.
+4. A reading that is smaller than the last one is a new generation of the counter.
+5. After each reading the kernel gets its part of every open device's budget.
+"""
+
+import logging
+from collections.abc import Container, Mapping
+from typing import Protocol
+
+from tripgate.core import marks
+from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh, fresh_bytes
+from tripgate.core.gap import Gap
+from tripgate.core.model import GATEWAY, UNATTRIBUTED, Device, DeviceState
+from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.kernelaccount import Counted, KernelAccount
+
+log = logging.getLogger("tripgate.kernelmeter")
+
+
+class Counters(Protocol):
+    """The kernel's side."""
+
+    def read(self) -> Reading: ...
+
+    def allow(self, volumes: Mapping[int, int]) -> None:
+        """Let so many more bytes of each slot be forwarded, from the last reading on."""
+
+
+class Posted(Protocol):
+    """What was posted of each slot, kept across a crash."""
+
+    def get(self, slot: int) -> SlotCount: ...
+    def set(self, slot: int, count: SlotCount) -> None: ...
+
+
+class KernelMeter:
+    """Reads, posts and refills."""
+
+    def __init__(self, desk: LeaseDesk, counters: Counters, posted: Posted) -> None:
+        self.uplink = self.gateway = self.unattributed = NOTHING
+        """L3 bytes since the start, for status and metrics."""
+        self.present: Container[str] = ()
+        """Ids of the devices that are on the LAN now."""
+        self._desk = desk
+        self._counters = counters
+        self._posted = posted
+        self._gap = Gap()
+        self._slots = NOTHING
+        self._uplink_before: Volume | None = None
+        self._read_at: float | None = None
+
+    def read(self) -> None:
+        """Bring one reading to the accounts. Raises what the kernel's side raises."""
+        now = self._desk.clock.monotonic()
+        elapsed = now - self._read_at if self._read_at is not None else 0.0
+        self._read_at = now
+        reading = self._counters.read()
+        owners = self._owners()
+        for slot, count in reading.slots.items():
+            new = self._new(slot, count)
+            self._slots += new.total
+            self._post(owners.get(slot, UNATTRIBUTED), slot, new, elapsed)
+            self._posted.set(slot, count)
+        self._look_for_gap(reading.uplink)
+        self.refill()
+
+    def _owners(self) -> dict[int, str]:
+        devices = {device.slot: device.id for device in self._desk.book.devices.values()}
+        return {**devices, marks.GATEWAY: GATEWAY, marks.NOBODY: UNATTRIBUTED}
+
+    def _new(self, slot: int, count: SlotCount) -> Counted:
+        before = self._posted.get(slot)
+        return Counted(
+            fresh(before.total, count.total), fresh_bytes(before.forwarded, count.forwarded)
+        )
+
+    def _post(self, owner: str, slot: int, new: Counted, elapsed: float) -> None:
+        if owner == GATEWAY:
+            self.gateway += new.total
+        elif owner == UNATTRIBUTED:
+            self.unattributed += new.total
+        account = self._desk.accounts.get(owner)
+        if account is None and not new.total.total:
+            return
+        account = self._desk.account(owner)
+        assert isinstance(account, KernelAccount)
+        account.count(new, elapsed)
+        if new.total.total and account.budget.low:
+            self._desk.low(account)
+
+    def _look_for_gap(self, uplink: Volume) -> None:
+        if self._uplink_before is not None:
+            self.uplink += fresh(self._uplink_before, uplink)
+        else:
+            self._slots = NOTHING  # what was counted before the first look at the interface
+        self._uplink_before = uplink
+        new = self._gap.look(self.uplink, self._slots)
+        if new.total:
+            self._post(UNATTRIBUTED, marks.NOBODY, Counted(new, 0), 0.0)
+
+    def refill(self) -> None:
+        """Give the kernel its part of every budget; nothing to devices that are not open."""
+        parts = {one.slot: self._part(one) for one in self._desk.book.devices.values()}
+        try:
+            self._counters.allow(parts)
+        except OSError as error:  # the old quotas stand: they only ever run out
+            log.warning("the kernel's quotas cannot be set: %s", error)
+
+    def _part(self, device: Device) -> int:
+        account = self._desk.account(device.id)
+        assert isinstance(account, KernelAccount)
+        account.present = device.id in self.present
+        account.refill = self.refill
+        if _open(device) and account.present and account.needs_lease:
+            self._desk.low(account)
+        return account.hold_for_kernel(_open(device))
+
+
+def _open(device: Device) -> bool:
+    return device.state is DeviceState.APPROVED

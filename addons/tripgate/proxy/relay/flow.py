@@ -1,0 +1,222 @@
+"""One relayed connection: two sockets, two ways, a meter.
+
+Rules
+1. Cut means reset on both sides: a polite close would make a truncated download look complete.
+2. A connect that fails resets the client at once: it may have another address to try.
+3. The last word on what arrived is the kernel's, where the server was not read to its end.
+"""
+
+import errno
+import os
+import select
+import socket
+
+from tripgate.core.meter import WireState
+from tripgate.core.wiremeter import WireMeter
+from tripgate.proxy import upstream
+from tripgate.proxy.relay.engine import BOTH, Engine
+from tripgate.proxy.relay.lane import Lane
+from tripgate.proxy.relay.purse import Purse
+from tripgate.proxy.relay.way import GONE, Way
+
+SYN_WINDOW = 64 * 1024
+"""A smaller window must be there before the SYN, which offers up to this much; it costs the window
+scale, so a window of this size and above waits for the connection."""
+
+
+class RelayFlow:
+    """From the connect to the end. Implements :class:`tripgate.proxy.account.Metered`."""
+
+    __slots__ = (
+        "_active_at",
+        "_connected",
+        "_down",
+        "_finished",
+        "_held",
+        "_lane",
+        "_out",
+        "_purse",
+        "_up",
+        "asked_window",
+        "client",
+        "crowd",
+        "engine",
+        "meter",
+        "server",
+    )  # fmt: skip
+
+    def __init__(
+        self, lane: Lane, purse: Purse, meter: WireMeter, client: socket.socket, crowd: str
+    ) -> None:
+        self.meter = meter
+        self.client = client
+        self.crowd = crowd
+        self.engine: Engine = lane.engine
+        self._lane = lane
+        self._purse = purse
+        self.server: socket.socket
+        self._up: Way
+        self._down: Way
+        self._connected = self._finished = self._out = self._held = False
+        self.asked_window: int | None = None  # never told: the kernel's own
+        self._active_at = lane.engine.now
+
+    # -- connect ----------------------------------------------------------------------------
+
+    def connect(self, family: int, destination: tuple[str, int], mark: int) -> None:
+        """Begin; the outcome is an event, or a reset of the client."""
+        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self.server = server = socket.socket(family, kind, 0)
+        self._up = Way(self, self.client, server, True)
+        self._down = Way(self, server, self.client, False)
+        try:
+            if mark:
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._purse.join(self)
+            self._charge_headers(self.meter.cost.opening)
+            code = server.connect_ex(destination)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+        except OSError:
+            self._unreachable()
+            return
+        self.engine.watch(server.fileno(), self, BOTH)
+        self._lane.connecting.enter(self, self.engine.now)
+
+    def _charge_headers(self, cost: tuple[int, int]) -> None:
+        self.meter.headers(cost)
+        self._purse.taken()
+
+    def _unreachable(self) -> None:
+        self._lane.stats.verdicts["unreachable"] += 1
+        self.reset()
+
+    # -- events -----------------------------------------------------------------------------
+
+    def event(self, fd: int, mask: int) -> None:
+        """Something happened on one of the two sockets."""
+        self._active_at = self.engine.now
+        if not self._connected:
+            self._event_before(fd, mask)
+            return
+        if mask & select.EPOLLERR:
+            self.reset()
+            return
+        reads, writes = (
+            (self._down, self._up) if fd == self.server.fileno() else (self._up, self._down)
+        )
+        if mask & GONE:
+            reads.gone = True
+        if not reads.done and not reads.blocked:
+            reads.pump()
+        if writes.blocked and mask & select.EPOLLOUT:
+            writes.blocked = False
+            writes.pump()
+
+    def _event_before(self, fd: int, mask: int) -> None:
+        if fd != self.server.fileno():
+            if mask & GONE:
+                self._up.gone = True
+            if mask & (select.EPOLLERR | select.EPOLLHUP):
+                self.reset()
+        elif mask & (select.EPOLLERR | select.EPOLLHUP):
+            self._unreachable()
+        elif mask & select.EPOLLOUT:
+            self._connected = True
+            lane = self._lane
+            lane.connecting.leave(self)
+            lane.idle.enter(self, self.engine.now)
+            if self.asked_window is not None:
+                self.window(self.asked_window)
+            self._up.pump()
+            if mask & select.EPOLLIN and not self._finished:
+                self._down.pump()
+
+    def blocked(self, sock: socket.socket) -> None:
+        """``sock`` takes no more: hear of it when it does."""
+        if sock is self.client and not self._out:
+            self._out = True
+            self.engine.rewatch(sock.fileno(), BOTH)
+
+    def expire(self, now: float) -> None:
+        """The time for the connect, or for silence, is over."""
+        if not self._connected:
+            self._unreachable()
+            return
+        patience = self._lane.patience(half=self._up.done or self._down.done)
+        if now - self._active_at >= patience:
+            self.reset()
+        else:
+            self._lane.idle.enter(self, now)
+
+    # -- bytes ------------------------------------------------------------------------------
+
+    def room(self, way: Way, want: int) -> int:
+        """How much ``way`` may read now; 0: it is called again when that changes."""
+        room = self._purse.room(way, want)
+        room = room and self.meter.room(room)
+        if not room and not self._finished and not self._purse.throttled(way):
+            self._purse.wait(way)
+        return room
+
+    def charge(self, way: Way, volume: int) -> None:
+        """``volume`` bytes within the room are about to be written."""
+        if way.up:
+            self.meter.moved_up(volume)
+        else:
+            self.meter.moved_down(volume)
+        self._purse.taken(volume)
+
+    def ended(self, way: Way, dst: socket.socket) -> None:
+        """``way`` is at its end: so the other side's input is."""
+        if self._up.done and self._down.done:
+            self._finish(reset=False)
+        else:
+            dst.shutdown(socket.SHUT_WR)
+
+    # -- the account's view -----------------------------------------------------------------
+
+    def wire(self) -> WireState | None:
+        """The upstream socket's counts; ``None`` once it is closed."""
+        return None if self._finished else upstream.wire(self.server, dead=False)
+
+    def window(self, volume: int) -> None:
+        """Offer the server at most ``volume`` bytes beyond what was read."""
+        self.asked_window = volume
+        volume = self._purse.window(volume)
+        if self._connected or volume < SYN_WINDOW:
+            self._held = upstream.set_window(self.server, volume, held=self._held)
+
+    def cut(self) -> bool:
+        """Reset both sides; False: it was over before."""
+        if self._finished:
+            return False
+        self.reset()
+        return True
+
+    # -- the end ----------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Both sides hear it as it is: the stream was cut short."""
+        if not self._finished:
+            self._finish(reset=True)
+
+    abort = reset
+
+    def _finish(self, *, reset: bool) -> None:
+        self._finished = True
+        self._lane.connecting.leave(self)
+        self._lane.idle.leave(self)
+        last = None
+        if self._connected:
+            self.meter.headers(self.meter.cost.closing)
+            if not self._down.ended or reset:
+                last = upstream.last_word(self.server, dead=reset)
+        self._purse.end(self, last)
+        for way in (self._up, self._down):
+            self._purse.leave(way)
+            way.drop()
+        self.engine.close_soon(self.server, reset=reset)
+        self.engine.close_soon(self.client, reset=reset)
+        self._lane.left(self.crowd)

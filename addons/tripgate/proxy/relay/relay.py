@@ -1,0 +1,118 @@
+"""The relay: by which decision a connection is in it, and who pays.
+
+Rules
+1. A verdict counts once for each connection.
+2. What is allowed is bounded in number per device, its destination is checked, and without budget
+   it waits for the device's grant before anything is sent.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from tripgate.core.address import IPAddress
+from tripgate.core.wirecost import MTU, WireCost
+from tripgate.core.wiremeter import WireMeter
+from tripgate.proxy.account import Account
+from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.gate import PER_DEVICE
+from tripgate.proxy.relay.answer import Answer
+from tripgate.proxy.relay.destination import Destinations
+from tripgate.proxy.relay.engine import READ, Engine
+from tripgate.proxy.relay.flow import RelayFlow
+from tripgate.proxy.relay.lane import Lane
+from tripgate.proxy.relay.listener import Listener, own_name
+from tripgate.proxy.relay.peek import Peek
+from tripgate.proxy.relay.purse import Purse
+from tripgate.proxy.relay.verdict import Address, Allow, Asked, Decide, Refuse
+
+
+class Relay(Lane):
+    """``decide`` and ``own`` (see :class:`Destinations`) are the composition's; ``mtu`` is the
+    uplink's."""
+
+    def __init__(
+        self,
+        desk: LeaseDesk,
+        decide: Decide,
+        own: Callable[[IPAddress], bool],
+        loop: asyncio.AbstractEventLoop,
+        mtu: int = MTU,
+    ) -> None:
+        self.desk = desk
+        super().__init__(Engine(loop, desk.clock.monotonic), desk.stats)
+        self._decide = decide
+        self._destinations = Destinations(own)
+        self._purses: dict[str, Purse] = {}
+        self._costs = {version: WireCost.of(version, mtu) for version in (4, 6)}
+
+    def close(self) -> None:
+        """Reset everything; the accounts have all of it."""
+        self.engine.close()
+
+    def cut(self, client: str) -> None:
+        """End what is open at a client's address: it belongs to another device now."""
+        self.engine.abort(lambda one: getattr(one, "crowd", None) == client)
+
+    # -- clients ----------------------------------------------------------------------------
+
+    def listen(
+        self, sock: socket.socket, destination: Callable[[socket.socket], Address] = own_name
+    ) -> Listener:
+        """Accept from ``sock``; ``destination`` says where an accepted one wants to go."""
+        return Listener(self.engine, self.enter, sock, destination)
+
+    def enter(self, sock: socket.socket, client: Address, destination: Address) -> None:
+        """A new connection, counted in; or reset, if there are too many."""
+        peek = Peek(self, self.admit, sock, client, destination)
+        if not self.count_in(peek.crowd):
+            self._refuse(peek, "refuse-crowd")
+            return
+        self.engine.watch(sock.fileno(), peek, READ)
+        self.hushed.enter(peek, self.engine.now)
+        self.engine.tick()
+
+    # -- the decision -----------------------------------------------------------------------
+
+    def admit(self, peek: Peek, asked: Asked) -> None:
+        """Decide, then connect, wait for a grant, or turn it away."""
+        verdict = self._decide(asked)
+        cost = self._costs[6 if ":" in asked.destination[0] else 4]
+        if isinstance(verdict, Refuse):
+            self._refuse(peek, verdict.reason, verdict.page if asked.head else b"")
+        elif self._destinations.refused(asked.destination[0], self.engine.now):
+            self._refuse(peek, "refuse-destination")
+        elif len(verdict.account.flows) >= PER_DEVICE:
+            self._refuse(peek, "refuse-crowd")
+        elif verdict.account.budget.left >= cost.least:
+            self._open(peek, asked, verdict, cost)
+        elif peek.refused_once:
+            self._refuse(peek, "refuse-cap")
+        else:
+            verdict.account.spend_rest(asked.name)
+            self._purse(verdict.account).wait(peek)
+
+    def _refuse(self, peek: Peek, reason: str, page: bytes = b"") -> None:
+        self.stats.verdicts[reason] += 1
+        if page:
+            peek.end()
+            Answer(self, peek.sock, peek.crowd, page).begin()
+        else:
+            peek.abort()
+
+    def _open(self, peek: Peek, asked: Asked, verdict: Allow, cost: WireCost) -> None:
+        peek.end()
+        purse = self._purse(verdict.account)
+        host = asked.destination[0]
+        meter = WireMeter(purse.budget, verdict.name or asked.name, host, cost)
+        flow = RelayFlow(self, purse, meter, peek.sock, peek.crowd)
+        self.engine.hand_over(peek.sock.fileno(), flow)
+        self.stats.verdicts["allow"] += 1
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        flow.connect(family, asked.destination, verdict.mark)
+
+    def _purse(self, account: Account) -> Purse:
+        purse = self._purses.get(account.device)
+        if purse is None or purse.account is not account:
+            purse = self._purses[account.device] = Purse(self.desk, account, self.engine)
+        return purse

@@ -1,0 +1,77 @@
+"""A rate for the flows of one device, shared fairly.
+
+Rules
+1. Payload of both directions counts. Who finds tokens and nobody waiting goes on at once.
+2. The others wait in a ring: each has an equal share, then stands at its end. A share that a way
+   does not use is the others'.
+3. One timer wakes the ring when there is a share again; nobody else looks.
+"""
+
+import asyncio
+
+from tripgate.core.bucket import Bucket
+from tripgate.proxy.relay.engine import Engine, Turn
+
+
+class Throttle:
+    """``rate`` in bytes per second."""
+
+    __slots__ = ("_bucket", "_engine", "_ring", "_share", "_timer", "_turn")
+
+    def __init__(self, engine: Engine, rate: float) -> None:
+        self._engine = engine
+        self._bucket = Bucket(rate, engine.clock())
+        self._ring: dict[object, Turn] = {}
+        self._turn: Turn | None = None
+        self._share = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __contains__(self, turn: Turn) -> bool:
+        return turn in self._ring
+
+    def room(self, turn: Turn, want: int) -> int:
+        """How much of ``want`` may move now; 0: it stands in the ring."""
+        if turn is self._turn and self._share:
+            return min(want, self._share)
+        if self._turn is None and not self._ring:
+            self._bucket.fill(self._engine.now)
+            if share := self._bucket.share(1):
+                return min(want, share)
+        self._ring[turn] = turn
+        if self._timer is None:
+            self._timer = self._engine.loop.call_later(self._bucket.wait, self._go_round)
+        return 0
+
+    def took(self, payload: int) -> None:
+        """So much of the room was used."""
+        self._share -= min(self._share, payload)
+        self._bucket.take(payload)
+
+    def leave(self, turn: object) -> None:
+        """It is over."""
+        self._ring.pop(turn, None)
+
+    def _go_round(self) -> None:
+        self._timer = None
+        engine = self._engine
+        engine.now = engine.clock()
+        self._bucket.fill(engine.now)
+        for turn in list(self._ring.values()):
+            share = self._bucket.share(max(1, len(self._ring)))
+            if not share:
+                break
+            if self._ring.pop(turn, None) is None:
+                continue
+            self._turn, self._share = turn, share
+            engine.give_turn(turn)
+        self._turn, self._share = None, 0
+        if self._ring and self._timer is None:
+            self._timer = engine.loop.call_later(self._bucket.wait, self._go_round)
+
+    def close(self) -> None:
+        """The rate is no more: all go on."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for turn in self._ring.values():
+            self._engine.again(turn)
+        self._ring.clear()

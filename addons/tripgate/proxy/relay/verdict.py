@@ -1,0 +1,54 @@
+"""The seam of the decision: what it is asked, and what it may answer.
+
+Rules
+1. The decision is one synchronous call: it looks at what is in memory and waits for nothing.
+2. It is asked again when the device's grant was refused: then it says with which page.
+3. What it allows is still subject to the budget, the connection limits and the check of the
+   destination.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tripgate.proxy.account import Account
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A connection as the decision sees it.
+
+    ``client`` and ``destination``: address and port as the socket has them (an IPv6 address without
+    its scope). ``name``: what the first bytes named, in its one form. ``head``: what has been seen
+    of an HTTP request, as it was sent; empty for everything else.
+    """
+
+    client: Address
+    destination: Address
+    name: str | None
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """``account`` pays; the upstream socket carries ``mark`` (0: none).
+
+    ``name``: under which the bytes are counted; ``None``: what the first bytes named.
+    """
+
+    account: Account
+    mark: int
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """``reason`` is a label of ``tripgate_flows_total``; ``page`` a whole HTTP response, for plain
+    HTTP only; without one the client is reset."""
+
+    reason: str
+    page: bytes = b""
+
+
+Decide = Callable[[Asked], Allow | Refuse]

@@ -1,0 +1,180 @@
+"""The router mode: what it adds to a gateway, and in which order it comes and goes.
+
+Start: the doors are made and shut; DHCP and names are served; who is on the LAN is watched; the
+relay listens; only then devices are let through. Stop is the same backwards, and the last reading
+of the counters is settled before anything is put back.
+"""
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+from tripgate.core.address import IPAddress
+from tripgate.core.classify import Catalogue
+from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
+from tripgate.core.presence import Change, Moved
+from tripgate.doors import TPROXY_PORT, Doors
+from tripgate.kernel import dnsmasq, hostapd
+from tripgate.kernel.boxdrain import BoxDrain
+from tripgate.kernel.children import Child, Spec
+from tripgate.kernel.dnslog import DnsLog
+from tripgate.kernel.lanwatch import LanWatch
+from tripgate.lan import Lan
+from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.enrol import Enroller
+from tripgate.proxy.kernelmeter import KernelMeter
+from tripgate.proxy.relay.listener import transparent
+from tripgate.proxy.relay.relay import Relay
+from tripgate.proxy.routergate import PageMaker, RouterGate
+from tripgate.settings import Settings
+from tripgate.statefolder import StateFolder
+
+FOLLOW_S = 0.25
+
+log = logging.getLogger("tripgate.router")
+
+
+class Router:
+    """Made before the ledger is there; :meth:`shut` comes first, :meth:`open` last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: StateFolder,
+        desk: LeaseDesk,
+        enroller: Enroller,
+        catalogue: Catalogue,
+        page: PageMaker,
+    ) -> None:
+        self.settings = settings
+        self.doors = Doors(settings, folder)
+        self.meter: KernelMeter
+        self.lan: Lan
+        self._folder = folder
+        self._desk = desk
+        self._enroller = enroller
+        self._catalogue = catalogue
+        self._page = page
+        self._relay: Relay | None = None
+        self._gate: RouterGate
+        self._children: list[Child] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._drain = BoxDrain(folder.path / "held-units")
+
+    async def shut(self, gateway: str) -> None:
+        """Nothing passes from here on. Raises ``OSError``."""
+        await self.doors.make(gateway)
+
+    async def open(self) -> None:
+        """Let devices through, as the book says. Raises ``OSError``."""
+        folder = self._folder.path
+        log_ = DnsLog(self._look)
+        lease_file = folder / "dhcp.leases"
+        self._watch = LanWatch(self.doors.link, lease_file, self._changed)
+        self.meter = KernelMeter(self._desk, self.doors.counters, self.doors.posted)
+        self.lan = Lan(self._desk, self._enroller, self.doors, self._cut, self._watch.presence)
+        self.doors.mended = self._mended
+        portal = f"http://{self.doors.lan.v4.ip}/"
+        self._names = log_
+        self._gate = RouterGate(
+            self._desk, self.lan.device_at, self._page, self._catalogue, log_, portal
+        )
+        await self._serve_names(log_, str(lease_file), portal)
+        self._listen()
+        await self._drain.hold()
+        works = (self._watch.run(), self.lan.enrol(), self.doors.keep(), self._follow())
+        self._tasks = [asyncio.ensure_future(work) for work in works]
+        self.lan.follow()
+        self._gate.ready = True
+
+    async def _serve_names(self, names: DnsLog, lease_file: str, portal: str) -> None:
+        if self.settings.services == "system":
+            return
+        lan, dns = self.doors.lan, self.settings.dns
+        told = Resolver(
+            lan=lan,
+            lease_file=lease_file,
+            servers=dns.servers,
+            api_url=f"{portal}captive-api",
+            canaries=dns.canaries,
+        )
+        folder = self._folder.path
+        await self._start(dnsmasq.resolver(told, folder), names)
+        await self._start(dnsmasq.captive(lan, CAPTIVE_PORT, folder), None)
+        if self.settings.hotspot is not None:
+            point = self.settings.hotspot.access_point(
+                self.doors.link, str(folder / "hostapd"), str(folder / "hostapd.psk")
+            )
+            await self._start(hostapd.access_point(point, folder), None)
+
+    async def _start(self, spec: Spec, names: DnsLog | None) -> None:
+        child = Child(spec, self._folder.path, names.line if names else None)
+        await child.start()
+        self._children.append(child)
+
+    def _listen(self) -> None:
+        relay = Relay(self._desk, self._gate.decide, self.doors.own, asyncio.get_running_loop())
+        self._relay = relay
+        relay.listen(transparent(socket.AF_INET, "0.0.0.0", TPROXY_PORT))  # noqa: S104 - diverted
+        if self.doors.lan.v6 is not None:
+            relay.listen(transparent(socket.AF_INET6, "::", TPROXY_PORT))
+
+    # -- while it runs ----------------------------------------------------------------------
+
+    def read(self) -> None:
+        """One reading of the counters, and what it means for who is open."""
+        self.meter.present = self.lan.present()
+        self.meter.read()
+        self.lan.follow()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            self.lan.follow()
+
+    def _look(self) -> None:
+        self._watch.look()
+
+    def _changed(self, change: Change) -> None:
+        if isinstance(change, Moved):
+            self._names.forget(change.address)
+        self.lan.take([change])
+
+    def _cut(self, address: IPAddress) -> None:
+        if self._relay is not None:
+            self._relay.cut(str(address))
+
+    def _mended(self) -> None:
+        self.lan.forget_told()
+        self.meter.refill()
+
+    def identify(self, address: str) -> str | None:
+        """The identity of the client at an address, for the portal."""
+        return self.lan.identity_at(address)
+
+    def described(self) -> dict[str, Any]:
+        """What is known of the devices on the LAN."""
+        return self.lan.described()
+
+    # -- the end ----------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Let nobody through any more; the counters are still there to be read."""
+        if hasattr(self, "_gate"):
+            self._gate.ready = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._relay is not None:
+            self._relay.close()
+            self._relay = None
+        if hasattr(self, "lan"):
+            self.lan.shut()
+
+    async def put_back(self) -> None:
+        """Everything as it was before; never fails."""
+        for child in reversed(self._children):
+            await child.stop()
+        await self._drain.let_go()
+        await self.doors.remove()

@@ -1,0 +1,188 @@
+"""Doctor: what keeps the gateway from working, and how to mend it."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.cli.conftest import World
+from tests.cli.gateways import gateway
+from tests.servers import DURABLE, running, valkey_program
+from tripgate.cli.doctor import software
+from tripgate.statefolder import StateFolder
+
+OPTIONS = ("listen", "socks", "portal", "metrics")
+
+
+@pytest.fixture(autouse=True)
+def free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings whose ports nobody else on this machine uses."""
+    with contextlib.ExitStack() as held:
+        for name in OPTIONS:
+            sock = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+            monkeypatch.setenv(f"TRIPGATE_{name.upper()}", f"127.0.0.1:{sock.getsockname()[1]}")
+
+
+@pytest.fixture
+def durable(world: World) -> Iterator[World]:
+    """A world whose ledger is on the disk, as it should be."""
+    with redis.Redis.from_url(world.url) as client:
+        client.config_set("appendonly", "yes")
+        yield world
+        client.config_set("appendonly", "no")
+
+
+def found(world: World, check: str, code: int) -> dict[str, Any]:
+    """One finding of the report; every finding but a good one says how to mend it."""
+    done = world.cli("doctor", "--json")
+    assert (done.code, done.err) == (code, "")
+    report = json.loads(done.out)
+    assert report["ok"] is (code == 0)
+    assert all(bool(one["mend"]) is (one["result"] != "ok") for one in report["checks"])
+    (one,) = (one for one in report["checks"] if one["check"] == check)
+    return dict(one)
+
+
+def test_a_machine_where_no_gateway_ever_ran_is_fit(empty: World) -> None:
+    assert "is made at the first start" in found(empty, "folder", 0)["detail"]
+    assert found(empty, "gateway", 0)["detail"] == "not running"
+    assert found(empty, "redis", 0)["detail"].startswith("the embedded server starts with")
+
+
+def test_people_read_what_to_do(empty: World) -> None:
+    empty.state.mkdir()
+    empty.state.chmod(0o755)
+    assert f"→ chmod o= {empty.state}" in empty.cli("doctor").out
+
+
+def test_a_running_gateway_is_seen(durable: World) -> None:
+    with gateway(durable.state):
+        assert found(durable, "gateway", 0)["detail"] == "runs, version 0.1.0"
+        assert found(durable, "clock", 0)["result"] in ("ok", "warn")
+
+
+def test_a_gateway_without_its_ledger_is_a_failure(durable: World) -> None:
+    with gateway(durable.state, ledger="down"):
+        assert "nothing passes" in found(durable, "gateway", 1)["detail"]
+
+
+def test_a_gateway_that_does_not_answer_is_a_failure(durable: World) -> None:
+    with StateFolder(durable.state).locked():
+        assert found(durable, "gateway", 1)["detail"] == "runs and does not answer"
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_port_that_is_taken_names_the_option(empty: World, option: str) -> None:
+    at = os.environ[f"TRIPGATE_{option.upper()}"]
+    with socket.create_server(("127.0.0.1", int(at.rpartition(":")[2]))):
+        one = found(empty, f"port {option}", 1)
+    assert one["detail"] == f"{at} is taken"
+    assert f"--{option}" in one["mend"]
+
+
+def test_settings_that_are_wrong_are_told(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPGATE_LISTEN", "nonsense")
+    assert "TRIPGATE_LISTEN 'nonsense'" in found(empty, "settings", 1)["detail"]
+
+
+def test_a_clock_that_the_owner_vouches_for_is_fine(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIPGATE_CLOCK__TRUST", "host")
+    assert found(empty, "clock", 0)["result"] == "ok"
+
+
+# -- the ledger's server -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("setting", "check", "code", "detail"),
+    [
+        (("appendonly", "no"), "persistence", 1, "the append-only file is off"),
+        (("appendonly", "yes"), "persistence", 0, "append-only file"),
+        (("maxmemory-policy", "allkeys-lru"), "redis", 1, "would evict counters"),
+        (("maxmemory", "1200000"), "memory", 0, "used"),
+    ],
+)
+def test_the_redis_that_is_named_is_looked_at(
+    empty: World,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: tuple[str, str],
+    check: str,
+    code: int,
+    detail: str,
+) -> None:
+    with running(valkey_program(), *DURABLE, "--maxmemory", "500mb") as server:
+        with server.client() as client:
+            client.config_set(*setting)
+        monkeypatch.setenv("TRIPGATE_REDIS", server.url)
+        assert detail in found(empty, check, code)["detail"]
+
+
+def test_a_redis_that_is_not_there_is_a_failure(
+    empty: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRIPGATE_REDIS", f"unix://{tmp_path}/none")
+    assert str(tmp_path / "none") in found(empty, "redis", 1)["detail"]
+
+
+# -- the folder --------------------------------------------------------------------------------
+
+
+def test_a_folder_open_to_everybody_is_a_warning(durable: World) -> None:
+    durable.state.chmod(0o755)
+    one = found(durable, "folder", 0)
+    assert (one["result"], one["mend"]) == ("warn", f"chmod o= {durable.state}")
+
+
+def test_a_damaged_journal_is_a_warning(durable: World) -> None:
+    StateFolder(durable.state).journal.write_bytes(b"tripgate\nnot a record\n" * 3)
+    assert "damaged" in found(durable, "journal", 0)["detail"]
+
+
+# -- the packages ------------------------------------------------------------------------------
+
+
+def test_the_packages_of_this_environment_are_what_tripgate_declares() -> None:
+    one = software.judge(software.declared())
+    assert one.result == "ok"
+    assert "mitmproxy " in one.detail
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        ("no-such-package>=1", "no-such-package is missing"),
+        ("redis>=999", "needed >=999"),
+    ],
+)
+def test_a_package_that_is_missing_or_old_is_named(needed: str, said: str) -> None:
+    one = software.judge([needed, "rich"])
+    assert (one.result, said in one.detail) == ("fail", True)
+
+
+def test_a_package_for_another_system_is_not_needed() -> None:
+    assert software.judge(["no-such-package; sys_platform == 'plan9'"]).result == "ok"
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [("exit 3", "ends with code 3"), ("echo Valkey 9", None)],
+)
+async def test_the_embedded_servers_program_is_tried(
+    tmp_path: Path, script: str, said: str | None
+) -> None:
+    program = tmp_path / "server"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    one = await software.run_version(program)
+    assert one.result == ("fail" if said else "ok")
+    assert (said or "Valkey 9") in one.detail
+    missing = await software.run_version(tmp_path / "none")
+    assert "does not start" in missing.detail

@@ -1,0 +1,216 @@
+"""The kernel counts, the accounts pay: readings, estimates, the kernel's own part of a budget."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.desk_world import World
+from tripgate.core import book, marks
+from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
+from tripgate.core.gap import LOOKS
+from tripgate.core.lease import IDLE_S, SLICE_MIN
+from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Period
+from tripgate.kernel.posted import PostedPage
+from tripgate.proxy.kernelaccount import FORWARD_MIN, KernelAccount
+from tripgate.proxy.kernelmeter import KernelMeter
+
+MB = 1_000_000
+
+
+class HandCounters:
+    """Counters that the test sets, and the allowances that they were given."""
+
+    def __init__(self) -> None:
+        self.slots: dict[int, SlotCount] = {}
+        self.beside = NOTHING
+        self.allowed: dict[int, int] = {}
+
+    def count(self, slot: int, total: Volume, forwarded: int = 0) -> None:
+        before = self.slots.get(slot, SlotCount())
+        self.slots[slot] = SlotCount(before.total + total, before.forwarded + forwarded)
+
+    def read(self) -> Reading:
+        everything = sum((count.total for count in self.slots.values()), self.beside)
+        return Reading(dict(self.slots), everything)
+
+    def allow(self, volumes: Mapping[int, int]) -> None:
+        self.allowed |= volumes
+
+
+class KernelWorld(World):
+    """A gateway whose kernel counts."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(KernelAccount)
+        self.counters = HandCounters()
+        self.page = PostedPage(folder / "posted", "boot")
+        self.meter = KernelMeter(self.desk, self.counters, self.page)
+        self.settler._read = self.meter.read
+
+    async def look(self, seconds: float = 1.0) -> None:
+        """One reading; grants that it asks for come in before this returns."""
+        self.clock.now += seconds
+        self.settler.read()
+        while self.desk._asking:
+            await asyncio.gather(*self.desk._asking.values())
+
+    async def plan_used(self) -> int:
+        tallies = await self.ledger.tallies([PLAN])
+        counter = tallies.counters.get((PLAN, Period.DAY))
+        return counter.used if counter else 0
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[KernelWorld]:
+    made = KernelWorld(tmp_path)
+    await made.open(tmp_path)
+    await made.look()
+    yield made
+    await made.journal.aclose()
+
+
+async def test_what_the_kernel_counted_is_charged_to_the_byte(world: KernelWorld) -> None:
+    world.counters.count(world.phone.slot, Volume(1000, 5 * MB))
+    await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == 5 * MB + 1000
+
+
+async def test_the_count_takes_the_place_of_estimates(world: KernelWorld) -> None:
+    await world.move(world.flow(), 3 * MB)
+    world.counters.count(world.phone.slot, Volume(2000, MB))
+    await world.look()
+    assert world.account.budget.taken == MB + 2000
+    await world.settler.settle()
+    assert (await world.used())[0] == MB + 2000
+
+
+async def test_bytes_get_the_names_of_the_flows(world: KernelWorld) -> None:
+    await world.move(world.flow(), MB)
+    world.counters.count(world.phone.slot, Volume(50, MB + 100), 30)
+    await world.look()
+    assert world.account.lease
+    parts = world.account.lease.parts
+    assert (parts["a.example"].up, parts["a.example"].down) == (50, MB + 70)
+    assert (parts[None].up, parts[None].down) == (0, 30)
+
+
+async def test_a_reading_that_fell_is_a_new_generation(world: KernelWorld) -> None:
+    world.counters.count(world.phone.slot, Volume(0, 700))
+    await world.look()
+    world.counters.slots[world.phone.slot] = SlotCount(Volume(0, 300))
+    await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == 1000
+
+
+async def test_the_next_run_posts_only_what_came_since(world: KernelWorld, tmp_path: Path) -> None:
+    world.counters.count(world.phone.slot, Volume(0, 700))
+    await world.look()
+    world.counters.count(world.phone.slot, Volume(0, 300))
+    page = PostedPage(tmp_path / "posted", "boot")
+    KernelMeter(world.desk, world.counters, page).read()
+    await world.settler.settle()
+    assert (await world.used())[0] == 1000
+
+
+async def test_the_box_itself_is_charged_to_the_plan(world: KernelWorld) -> None:
+    world.counters.count(marks.GATEWAY, Volume(100, 400))
+    await world.look()
+    await world.settler.settle()
+    assert await world.plan_used() == 500
+    assert world.meter.gateway == Volume(100, 400)
+    assert world.desk.accounts[GATEWAY]
+
+
+async def test_packets_of_nobody_are_charged_to_the_plan(world: KernelWorld) -> None:
+    world.counters.count(marks.NOBODY, Volume(0, 400))
+    await world.look()
+    await world.settler.settle()
+    assert await world.plan_used() == 400
+    assert world.meter.unattributed == Volume(0, 400)
+
+
+async def test_what_only_the_interface_counted_is_unattributed_once_it_stays(
+    world: KernelWorld,
+) -> None:
+    world.counters.beside = Volume(0, 900)
+    for _ in range(LOOKS + 2):
+        await world.look()
+    await world.settler.settle()
+    assert await world.plan_used() == 900
+    assert UNATTRIBUTED in world.desk.accounts
+
+
+async def test_a_device_that_is_there_may_forward_without_asking(world: KernelWorld) -> None:
+    world.meter.present = {world.phone.id}
+    await world.look()
+    await world.look(2 * IDLE_S)
+    world.settler.measure()
+    await world.look()
+    assert world.counters.allowed[world.phone.slot] == FORWARD_MIN
+
+
+async def test_an_absent_device_gives_its_slice_back(world: KernelWorld) -> None:
+    world.meter.present = {world.phone.id}
+    await world.look()
+    world.meter.present = ()
+    await world.look()
+    world.settler.measure()
+    await world.look(2 * IDLE_S)
+    world.settler.measure()
+    await world.look()
+    await world.settler.settle()
+    assert world.counters.allowed[world.phone.slot] == 0
+    assert (await world.used())[1] == 0
+
+
+async def test_the_kernels_part_is_not_given_to_flows_too(world: KernelWorld) -> None:
+    await world.cap(SLICE_MIN)
+    world.meter.present = {world.phone.id}
+    await world.look()
+    await world.look()
+    kernel = world.counters.allowed[world.phone.slot]
+    assert kernel > 0
+    assert await world.move(world.flow(), MB) == SLICE_MIN - kernel
+
+
+async def test_a_busy_forwarder_gets_all_that_is_left_and_no_more(world: KernelWorld) -> None:
+    await world.cap(2 * MB)
+    world.meter.present = {world.phone.id}
+    for _ in range(4):
+        await world.look()
+        allowed = world.counters.allowed[world.phone.slot]
+        world.counters.count(world.phone.slot, Volume(0, allowed), allowed)
+    for _ in range(30):
+        await world.look()
+        allowed = world.counters.allowed[world.phone.slot]
+        world.counters.count(world.phone.slot, Volume(0, allowed), allowed)
+    await world.settler.settle()
+    assert (await world.used())[0] == 2 * MB
+    assert world.counters.allowed[world.phone.slot] == 0
+
+
+async def test_a_blocked_device_is_allowed_nothing(world: KernelWorld) -> None:
+    world.meter.present = {world.phone.id}
+    await world.look()
+    await world.edit(lambda current: book.block_device(current, "phone"))
+    await world.look()
+    assert world.counters.allowed[world.phone.slot] == 0
+
+
+async def test_raising_a_cap_lets_the_kernel_forward_again(world: KernelWorld) -> None:
+    await world.cap(FORWARD_MIN)
+    world.meter.present = {world.phone.id}
+    await world.look()
+    await world.look()
+    world.counters.count(world.phone.slot, Volume(0, FORWARD_MIN), FORWARD_MIN)
+    await world.look()
+    await world.look()
+    assert world.counters.allowed[world.phone.slot] == 0
+    await world.cap(10 * MB)
+    await world.look()
+    await world.look()
+    assert world.counters.allowed[world.phone.slot] >= FORWARD_MIN

@@ -1,0 +1,50 @@
+"""What ``tripgate up`` says of itself."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tripgate.announce import announce, own_address
+from tripgate.settings import load
+
+
+def told(capsys: pytest.CaptureFixture[str], tmp_path: Path, **options: Any) -> str:
+    announce(load(state=tmp_path / "state", **options))
+    return capsys.readouterr().out
+
+
+def test_every_server_is_told_with_the_address_that_devices_use(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said, host = told(capsys, tmp_path), own_address()
+    for line in (
+        f"HTTP proxy   {host}:8080 ",
+        f"SOCKS5 proxy {host}:1080 ",
+        f"Portal       http://{host}:8088/ ",
+        "Metrics      http://127.0.0.1:9108/metrics ",
+        "curl -x http://127.0.0.1:8080 ",
+        f"State         {tmp_path / 'state'} ",
+    ):
+        assert line in said
+
+
+def test_a_server_that_is_off_is_not_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = told(capsys, tmp_path, listen="off", socks="off")
+    assert "proxy" not in said
+    assert "curl" not in said
+    assert "Portal" in said
+
+
+def test_one_address_is_told_as_it_was_given(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "HTTP proxy   [::1]:3128 " in told(capsys, tmp_path, listen="[::1]:3128")
+
+
+def test_a_password_of_redis_is_not_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "secret" not in told(capsys, tmp_path, redis="redis://:secret@127.0.0.1:6379")

@@ -1,0 +1,130 @@
+"""Readings of a lease desk: what they hold, how often they ask, and that they change nothing."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.desk_world import World
+from tripgate.core import book
+from tripgate.core.model import PLAN, Period, Plan, Target
+from tripgate.ledger.protocol import LedgerDown, Tallies
+from tripgate.measure import FRESH_S, Measure, Uplink
+from tripgate.metrics import Both
+from tripgate.proxy.enrol import Enroller
+from tripgate.proxy.gate import Gate
+
+
+class Observed(World):
+    """A world whose ledger counts the readings, and can be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        gate = Gate(self.desk, Enroller(self.desk, self.clock), lambda *_: b"", frozenset)
+        self.measure = Measure(gate, self.clock, "explicit")
+        self.asked: list[Sequence[Target]] = []
+        self.away = False
+        tallies = self.ledger.tallies
+
+        async def counted(targets: Sequence[Target]) -> Tallies:
+            self.asked.append(targets)
+            if self.away:
+                raise LedgerDown("away")
+            return await tallies(targets)
+
+        self.ledger.tallies = counted  # type: ignore[method-assign]
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[Observed]:
+    one = Observed()
+    await one.open(tmp_path)
+    yield one
+    await one.journal.aclose()
+
+
+async def test_a_cap_is_read_with_its_use(world: Observed) -> None:
+    await world.cap(1000)
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    (state,) = (await world.measure.read()).caps
+    assert (state.cap.limit, state.used, state.spent) == (1000, 400, False)
+
+
+async def test_the_plans_use_is_read(world: Observed) -> None:
+    await world.edit(lambda now: book.set_plan(now, Plan(volume=10_000)))
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    assert (await world.measure.read()).plan_used == 400
+
+
+async def test_the_uplink_of_the_explicit_mode_is_what_devices_moved(world: Observed) -> None:
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    now = await world.measure.read()
+    assert now.uplink == Both(0, 400)
+    assert now.unattributed == Both(0, 0)
+
+
+async def test_an_interfaces_counters_take_the_place_of_the_sockets(world: Observed) -> None:
+    counted = Uplink(Both(10, 20), Both(1, 2), Both(3, 4))
+    gate = Gate(world.desk, Enroller(world.desk, world.clock), lambda *_: b"", frozenset)
+    now = await Measure(gate, world.clock, "router", lambda: counted).read()
+    assert (now.uplink, now.gateway, now.unattributed) == counted
+
+
+async def test_open_flows_are_counted(world: Observed) -> None:
+    world.flow()
+    assert (await world.measure.read()).flows == {"client": 0, "upstream": 1}
+
+
+async def test_within_a_second_the_ledger_is_asked_once(world: Observed) -> None:
+    for _ in range(5):
+        await world.measure.read()
+    assert len(world.asked) == 1
+    world.clock.now += FRESH_S
+    await world.measure.read()
+    assert len(world.asked) == 2
+
+
+async def test_a_cap_that_was_just_set_is_read_with_its_use(world: Observed) -> None:
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    await world.measure.read()
+    await world.cap(1000)
+    (state,) = (await world.measure.read()).caps
+    assert state.used == 400
+
+
+async def test_only_targets_with_a_cap_and_the_plan_are_asked_for(world: Observed) -> None:
+    await world.cap(1000, Period.DAY)
+    await world.cap(5000, Period.WEEK)
+    await world.measure.read()
+    assert [str(target) for target in world.asked[-1]] == [f"device:{world.phone.id}", str(PLAN)]
+
+
+async def test_with_the_ledger_gone_the_last_known_use_stands(world: Observed) -> None:
+    await world.cap(1000)
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    await world.measure.read()
+    world.away = True
+    world.clock.now += FRESH_S
+    (state,) = (await world.measure.read()).caps
+    assert state.used == 400
+
+
+async def test_a_reading_does_not_declare_the_ledger_down(world: Observed) -> None:
+    world.away = True
+    await world.measure.read()
+    assert world.stats.ledger_up
+    assert not world.desk.lost
+
+
+async def test_a_reading_is_not_changed_by_what_happens_later(world: Observed) -> None:
+    before = await world.measure.read()
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    world.stats.verdicts["allow"] += 1
+    assert not before.traffic
+    assert not before.verdicts
