@@ -5,6 +5,7 @@ Exit codes: 0 stopped as asked; 1 refused to start, with one line that says why.
 
 import asyncio
 import logging
+import resource
 import socket
 import sys
 from collections.abc import Iterable
@@ -18,12 +19,15 @@ from tripgate.measure import Measure, Uplink
 from tripgate.metrics import Both, create_app
 from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
+from tripgate.proxy.gate import IN_ALL
 from tripgate.proxy.hooks import Hooks
 from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import StateError
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
+
+DESCRIPTORS = 3 * IN_ALL
 
 
 class ListenError(Exception):
@@ -35,6 +39,7 @@ REFUSALS = (ListenError, StateError, LedgerDown, Fenced, NewerState, JournalErro
 
 def serve(settings: Settings) -> int:
     """Run the gateway to its end."""
+    allow_descriptors()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(_serve(settings))
@@ -48,6 +53,14 @@ def serve(settings: Settings) -> int:
         print(f"tripgate: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def allow_descriptors() -> None:
+    """Two for each connection, as far as the machine lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(settings: Settings) -> None:

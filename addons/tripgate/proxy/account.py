@@ -103,8 +103,6 @@ class Account:
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
         self.reached: tuple[Limit, ...] = ()
         """Soft limits that are used up, as the last grant said."""
-        self.rate: int | None = None
-        """Bits per second that the flows may move together; ``None``: unthrottled."""
         self._share = FREE
         self._hold_below, self._hold_above = NEAR, FREE
         self._nothing = Budget(revoked=True)

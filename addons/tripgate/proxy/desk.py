@@ -28,7 +28,7 @@ from tripgate.ledger.protocol import (
     LedgerDown,
     Registry,
 )
-from tripgate.proxy.account import Account, Lease, Refusal
+from tripgate.proxy.account import PACKET, Account, Lease, Refusal
 from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
 
@@ -191,6 +191,7 @@ class LeaseDesk:
             await asyncio.sleep(RETRY_EVERY_S)
 
     async def _ask(self, account: Account) -> None:
+        asked_again = False
         for _ in range(STALE_TRIES):
             lease = await self._ready_lease(account)
             grant = await self._grant(account, lease)
@@ -199,12 +200,14 @@ class LeaseDesk:
             elif grant.granted > lease.budget.granted:
                 await self._journal(account, lease, grant)
                 if not lease.rotate:
-                    account.beyond = grant.left
-                    account.reached = grant.reached
-                    lease.budget.grow(grant.granted, self.clock.monotonic())
-                    lease.budget.final = grant.final
-                    account.refusal = None
-                    account.grown()
+                    self._grow(account, lease, grant)
+                    return
+            elif not asked_again and self.settle_now:
+                # What moved and is not settled stands in the way as reserve, and a refusal is to
+                # say what was used: settle first, then take no for an answer.
+                asked_again = True
+                await self.settle_now()
+                if lease.budget.left >= PACKET:  # estimates had it empty, the count does not
                     return
             elif not lease.rotate:
                 lease.budget.final = True
@@ -213,6 +216,14 @@ class LeaseDesk:
                 )
                 return
         raise LedgerDown("the settings change faster than a lease can be granted: try again")
+
+    def _grow(self, account: Account, lease: Lease, grant: Grant) -> None:
+        account.beyond = grant.left
+        account.reached = grant.reached
+        lease.budget.grow(grant.granted, self.clock.monotonic())
+        lease.budget.final = grant.final
+        account.refusal = None
+        account.grown()
 
     async def _ready_lease(self, account: Account) -> Lease:
         if account.lease and account.lease.rotate:

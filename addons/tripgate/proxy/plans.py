@@ -26,8 +26,10 @@ class PlanKeeper:
             await self._edit("plan first use", planbook.first_use)
 
     async def turn(self) -> None:
-        """Let the next plan take over, if the present one is over."""
+        """Begin a plan that was waiting for bytes; let the next take over where one is over."""
         now = int(self._desk.clock.wall())
+        if any(one.budget.taken for one in self._desk.accounts.values()):
+            await self.first_use()
         if self._desk.clock.trusted() and planbook.over(
             self._desk.book, now, used_up=self._used_up()
         ):

@@ -53,7 +53,7 @@ class Settler:
         self._lock = asyncio.Lock()
         self._readable = True
         self._settled_at = 0.0
-        desk.settle_now = self.settle
+        desk.settle_now = self.count_and_settle
 
     async def run(self) -> None:
         """Settle every ``EVERY_S`` seconds until cancelled."""
@@ -70,10 +70,14 @@ class Settler:
 
     async def refresh(self) -> None:
         """Settle now, for somebody who is about to look; not more often than ``AGAIN_S``."""
-        now = self._desk.clock.monotonic()
-        if now - self._settled_at >= AGAIN_S:
+        if self._desk.clock.monotonic() - self._settled_at >= AGAIN_S:
+            await self.count_and_settle()
+
+    async def count_and_settle(self) -> None:
+        """Settle all there is; the kernel is read for it, but not more often than ``AGAIN_S``."""
+        if self._desk.clock.monotonic() - self._settled_at >= AGAIN_S:
             self.read()
-            await self.settle()
+        await self.settle()
 
     def read(self) -> None:
         """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""

@@ -1,4 +1,4 @@
-"""A rate for the flows of one device: kept, shared, and taken off again."""
+"""A rate for flows that one cap slows: kept, shared, and taken off again."""
 
 import asyncio
 import socket
@@ -8,7 +8,8 @@ import pytest
 
 from tests.proxy.relay.relay_world import RelayWorld, exactly, recv, send
 from tripgate.core.bucket import Bucket
-from tripgate.proxy.relay.purse import AHEAD
+from tripgate.core.throttle import Bucket as Slow
+from tripgate.proxy.relay.throttle import AHEAD
 
 
 @pytest.fixture
@@ -21,10 +22,17 @@ def real_time(world: RelayWorld, monkeypatch: pytest.MonkeyPatch) -> RelayWorld:
     return world
 
 
+def slow(world: RelayWorld, rate: int | None) -> None:
+    """All flows move at ``rate`` bits per second together."""
+    bucket = Slow(rate) if rate is not None else None
+    for flow in world.account.flows:
+        flow.slow(bucket)
+
+
 async def test_no_more_is_delivered_than_the_rate_gives(real_time: RelayWorld) -> None:
     world = real_time
     client, server = await world.pair()
-    world.account.rate = 8 * 400_000
+    slow(world, 8 * 400_000)
     sending = asyncio.ensure_future(send(server, bytes(10_000_000)))
     began = time.monotonic()
     await exactly(client, 400_000)
@@ -36,7 +44,7 @@ async def test_no_more_is_delivered_than_the_rate_gives(real_time: RelayWorld) -
 async def test_flows_of_one_device_get_equal_parts(real_time: RelayWorld) -> None:
     world = real_time
     pairs = [await world.pair() for _ in range(3)]
-    world.account.rate = 8 * 600_000
+    slow(world, 8 * 600_000)
     sending = [asyncio.ensure_future(send(server, bytes(10_000_000))) for _, server in pairs]
     got = [0, 0, 0]
 
@@ -53,8 +61,8 @@ async def test_flows_of_one_device_get_equal_parts(real_time: RelayWorld) -> Non
 
 async def test_the_server_is_not_let_far_ahead(real_time: RelayWorld) -> None:
     world = real_time
-    world.account.rate = 8 * 50_000
     client, server = await world.pair()
+    slow(world, 8 * 50_000)
     sending = asyncio.ensure_future(send(server, bytes(10_000_000)))
     await exactly(client, 30_000)
     (flow,) = world.account.flows
@@ -67,11 +75,11 @@ async def test_the_server_is_not_let_far_ahead(real_time: RelayWorld) -> None:
 async def test_a_rate_that_is_taken_off_frees_the_flows(real_time: RelayWorld) -> None:
     world = real_time
     client, server = await world.pair()
-    world.account.rate = 8 * 1_000
+    slow(world, 8 * 1_000)
     data = bytes(3_000_000)
     sending = asyncio.ensure_future(send(server, data))
     await recv(client)
-    world.account.rate = None
+    slow(world, None)
     await send(client, b"anything moves")
     await asyncio.wait_for(exactly(client, 2_000_000), 10)
     sending.cancel()
@@ -82,7 +90,7 @@ async def test_a_throttled_flow_is_looked_at_no_more_often_than_it_moves(
 ) -> None:
     world = real_time
     client, server = await world.pair()
-    world.account.rate = 8 * 20_000
+    slow(world, 8 * 20_000)
     turns = 0
     turn = world.relay.engine.give_turn
 
@@ -101,7 +109,7 @@ async def test_a_throttled_flow_is_looked_at_no_more_often_than_it_moves(
 async def test_a_throttled_flow_that_is_cut_leaves_the_ring(real_time: RelayWorld) -> None:
     world = real_time
     client, server = await world.pair()
-    world.account.rate = 8 * 1_000
+    slow(world, 8 * 1_000)
     sending = asyncio.ensure_future(send(server, bytes(1_000_000)))
     await recv(client)
     world.account.cut()

@@ -110,6 +110,7 @@ class Relay(Lane):
         self.stats.verdicts["allow"] += 1
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         flow.connect(family, asked.destination, verdict.mark)
+        self.desk.judge.apply(verdict.account, flow)
 
     def _purse(self, account: Account) -> Purse:
         purse = self._purses.get(account.device)
