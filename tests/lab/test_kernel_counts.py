@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab.lab import WAN4, Lab, device4, device6, server4, server6
+from tests.lab.lab import WAN4, WAN6, Lab, device4, device6, server4, server6
 from tests.lab.router import Router, router, slot
 from tests.lab.traffic import UDP4, udp_echo, udp_socket
 from tests.lab.truth import Bytes
@@ -107,6 +107,24 @@ def test_what_nobody_asked_for_is_unattributed(lab: Lab, gateway: Router) -> Non
     with udp_socket(lab, lab.carrier, f"{WAN4}.1") as carrier:
         carrier.sendto(bytes(100), (f"{WAN4}.2", 9999))
     assert _counted(gateway, marks.NOBODY) == Bytes(0, 100 + UDP4)
+
+
+def test_finding_the_uplinks_neighbour_is_the_gateways_own(lab: Lab, gateway: Router) -> None:
+    """Neighbour discovery has no conntrack entry."""
+    for namespace, link in ((lab.gateway, "wan0"), (lab.carrier, "up0")):
+        lab.run(namespace, ["ip", "-6", "neigh", "flush", "dev", link])
+    lab.run(lab.gateway, ["ping", "-q", "-c", "1", f"{WAN6}:1"])
+    echo, solicit = 104, 72
+    counted = _counted(gateway, marks.GATEWAY)
+    assert (counted.up >= echo + solicit, counted.down >= echo + solicit) == (True, True)
+    assert _counted(gateway, marks.NOBODY) == Bytes()
+
+
+def test_a_dhcp_answer_is_the_gateways_own(lab: Lab, gateway: Router) -> None:
+    with udp_socket(lab, lab.carrier, f"{WAN4}.1", 67) as carrier:
+        carrier.sendto(bytes(300), (f"{WAN4}.2", 68))
+    assert _counted(gateway, marks.GATEWAY).down >= 300 + UDP4
+    assert _counted(gateway, marks.NOBODY) == Bytes()
 
 
 def _at_rest(lab: Lab, gateway: Router) -> tuple[Bytes, Bytes, Bytes]:

@@ -226,3 +226,10 @@ def test_without_ipv6_a_device_has_none(lab: Lab) -> None:
         with udp_echo(lab, server6(1), 443):
             assert not _answered(lab, 1, server6(1), SHORT_HEADER)
     assert lab.truth(server6(1)).total == 0
+
+
+def test_without_ipv6_the_relay_gets_none(lab: Lab) -> None:
+    with gateway_with(lab, replace(SPEC, v6=False)) as gateway:
+        gateway.open(1)
+        with _listener(lab, lab.gateway, "::", SPEC.tproxy):
+            assert not _reachable(lab, lab.device(1), server6(1), 80)
