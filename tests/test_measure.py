@@ -87,6 +87,15 @@ async def test_within_a_second_the_ledger_is_asked_once(world: Observed) -> None
     assert len(world.asked) == 2
 
 
+async def test_a_cap_that_was_just_set_is_read_with_its_use(world: Observed) -> None:
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    await world.measure.read()
+    await world.cap(1000)
+    (state,) = (await world.measure.read()).caps
+    assert state.used == 400
+
+
 async def test_only_targets_with_a_cap_and_the_plan_are_asked_for(world: Observed) -> None:
     await world.cap(1000, Period.DAY)
     await world.cap(5000, Period.WEEK)

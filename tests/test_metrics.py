@@ -3,6 +3,7 @@
 import re
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+import docs.metrics
 from tripgate.core import labels
 from tripgate.core.book import Book
 from tripgate.core.model import (
@@ -208,6 +210,16 @@ def test_what_has_not_happened_yet_is_zero(name: str, labels: dict[str, str]) ->
     assert value(exposed(Reading("1", "explicit", Book())), name, **labels) == 0
 
 
+@pytest.mark.parametrize(("state", "expected"), [("approved", 0), ("pending", None)])
+def test_an_approved_device_has_zeros_before_its_first_bytes(
+    state: str, expected: float | None
+) -> None:
+    book = Book(devices={PHONE.id: replace(PHONE, state=DeviceState(state))})
+    text = exposed(replace(FULL, book=book, traffic={}))
+    first = {"device": PHONE.id, "person": "ana", "category": "os-update", "direction": "up"}
+    assert value(text, "tripgate_traffic_bytes_total", **first) == expected
+
+
 # -- bounds ------------------------------------------------------------------------------------
 
 
@@ -216,7 +228,7 @@ def crowd(count: int) -> dict[tuple[str, str, str], int]:
 
 
 def test_devices_beyond_the_bound_are_summed_as_other() -> None:
-    text = exposed(replace(FULL, traffic=crowd(labels.MOST_DEVICES + 100)))
+    text = exposed(replace(FULL, book=Book(), traffic=crowd(labels.MOST_DEVICES + 100)))
     text = "\n".join(line for line in text.splitlines() if "tripgate_traffic_bytes_total{" in line)
     devices = label_values(text, "device")
     assert len(devices) == labels.MOST_DEVICES + 1
@@ -233,8 +245,9 @@ def test_services_beyond_the_bound_are_summed_as_other() -> None:
 
 def test_a_device_keeps_its_label_when_later_ones_come_before_it() -> None:
     early = crowd(labels.MOST_DEVICES)
+    empty = replace(FULL, book=Book())
     late = {("dev-9999", "video", "down"): 5, **early}
-    text = exposed(replace(FULL, traffic=early), replace(FULL, traffic=late))
+    text = exposed(replace(empty, traffic=early), replace(empty, traffic=late))
     assert {"dev-0000", "other"} <= label_values(text, "device")
     assert "dev-9999" not in label_values(text, "device")
 
@@ -337,3 +350,11 @@ def test_a_registry_is_made_for_each_collector() -> None:
     first, second = make_registry(StateCollector()), make_registry(StateCollector())
     assert first is not second
     assert b"tripgate" not in generate_latest(first)
+
+
+# -- in the docs -------------------------------------------------------------------------------
+
+
+def test_the_metrics_reference_is_what_the_code_writes() -> None:
+    page = Path(__file__).parents[1] / "docs" / "metrics.md"
+    assert page.read_text() == docs.metrics.text(), "run: python -m docs.metrics"

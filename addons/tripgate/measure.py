@@ -2,7 +2,8 @@
 
 Rules
 1. A reading changes nothing: no scrape can hold up, admit or refuse anything.
-2. The ledger is asked at most once in ``FRESH_S``, however often somebody scrapes.
+2. The ledger is asked at most once in ``FRESH_S``, however often somebody scrapes, and again
+   after an edit of the book.
 3. While the ledger is down the last known use of caps stands (it never falls within a period), and
    ``ledger_up`` says so.
 """
@@ -45,7 +46,7 @@ class Measure:
         self._mode = mode
         self._uplink = uplink or self._sockets
         self._tallies = Tallies({})
-        self._asked_at: float | None = None
+        self._asked: tuple[int, float] | None = None
 
     async def read(self) -> Reading:
         """The present state; counters of caps are at most ``FRESH_S`` old."""
@@ -74,10 +75,10 @@ class Measure:
         )
 
     async def _refresh(self) -> None:
-        now = self._clock.monotonic()
-        if self._asked_at is not None and now - self._asked_at < FRESH_S:
+        now, version = self._clock.monotonic(), self._desk.version
+        if self._asked and self._asked[0] == version and now - self._asked[1] < FRESH_S:
             return
-        self._asked_at = now
+        self._asked = version, now
         with contextlib.suppress(LedgerDown):  # the settlement loop finds out and says so
             self._tallies = await self._desk.stores.ledger.tallies(capped(self._desk.book))
 

@@ -10,6 +10,7 @@ Rules
 """
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,13 +24,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tripgate.core.book import Book
+from tripgate.core.classify import CATEGORIES, UNKNOWN
 from tripgate.core.labels import MOST_DEVICES, OTHER, Labels, clean
-from tripgate.core.model import CapState, Kind, Plan
+from tripgate.core.model import CapState, DeviceState, Kind, Plan
 
 DIRECTIONS = ("up", "down")
+USED_FOR = (*sorted(CATEGORIES), UNKNOWN.category)
 VERDICTS = (
     "allow", "unreachable", "refuse-pending", "refuse-blocked", "refuse-cap", "refuse-ledger",
-    "refuse-destination", "refuse-request", "refuse-client", "refuse-crowd",
+    "refuse-destination", "refuse-request", "refuse-client", "refuse-crowd", "refuse-silent",
 )  # fmt: skip
 CUTS = ("cap", "ledger", "device")
 CALLS = (("grant", "ok"), ("grant", "stale"), ("grant", "error"), ("settle", "ok"),
@@ -115,11 +118,17 @@ def _person(book: Book, device_id: str) -> str:
 
 def _traffic(now: Reading, names: Labels) -> Iterator[Row]:
     sums: Counter[tuple[str, ...]] = Counter()
-    for (device_id, category, way), volume in now.traffic.items():
+    for (device_id, category, way), volume in {**_idle(now.book), **now.traffic}.items():
         device = names.device(device_id)
         person = "" if device == OTHER else _person(now.book, device_id)
         sums[device, person, clean(category), way] += volume
     yield from sums.items()
+
+
+def _idle(book: Book) -> dict[tuple[str, str, str], int]:
+    """A zero for all that an approved device may do: its first bytes are an increase too."""
+    approved = [one.id for one in book.devices.values() if one.state is DeviceState.APPROVED]
+    return dict.fromkeys(itertools.product(approved, USED_FOR, DIRECTIONS), 0)
 
 
 def _devices(now: Reading, _: Labels) -> Iterator[Row]:

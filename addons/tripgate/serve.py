@@ -5,6 +5,7 @@ Exit codes: 0 stopped as asked; 1 refused to start, with one line that says why.
 
 import asyncio
 import logging
+import resource
 import socket
 import sys
 from collections.abc import Iterable
@@ -14,15 +15,19 @@ from tripgate.clock import SystemClock
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.ledger.journal import JournalError
 from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
-from tripgate.measure import Measure
-from tripgate.metrics import create_app
+from tripgate.measure import Measure, Uplink
+from tripgate.metrics import Both, create_app
 from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
+from tripgate.proxy.gate import IN_ALL
 from tripgate.proxy.hooks import Hooks
+from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import StateError
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
+
+DESCRIPTORS = 3 * IN_ALL
 
 
 class ListenError(Exception):
@@ -34,6 +39,7 @@ REFUSALS = (ListenError, StateError, LedgerDown, Fenced, NewerState, JournalErro
 
 def serve(settings: Settings) -> int:
     """Run the gateway to its end."""
+    allow_descriptors()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(_serve(settings))
@@ -47,6 +53,14 @@ def serve(settings: Settings) -> int:
         print(f"tripgate: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def allow_descriptors() -> None:
+    """Two for each connection, as far as the machine lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(settings: Settings) -> None:
@@ -67,12 +81,21 @@ async def _serve(settings: Settings) -> None:
 def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:
     """The web servers' addresses and apps; ``off`` is none."""
     settings = gateway.settings
-    measure = Measure(gateway.gate, gateway.clock, settings.mode)
+    router = gateway.router
+    uplink = (lambda: _uplink(router)) if router else None
+    measure = Measure(gateway.gate, gateway.clock, settings.mode, uplink)
     metrics: list[tuple[Endpoint, AsgiApp]] = []
     if settings.metrics:
         metrics.append((settings.metrics, create_app(measure.read)))
-    identify = gateway.router.identify if gateway.router else None
+    identify = router.identify if router else None
     return [*metrics, *portal_sites(gateway, identify)]
+
+
+def _uplink(router: Router) -> Uplink:
+    """The interface's counts, for the metrics."""
+    meter = router.meter
+    counts = (meter.uplink, meter.gateway, meter.unattributed)
+    return Uplink(*(Both(count.up, count.down) for count in counts))
 
 
 def modes(settings: Settings) -> list[str]:

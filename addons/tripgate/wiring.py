@@ -6,16 +6,14 @@ loops running, gate open. Stop is the same backwards: the gate shuts first, leas
 
 import asyncio
 import contextlib
-import importlib.resources
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tripgate import __version__
+from tripgate import __version__, catalogue
 from tripgate.clock import Clock
 from tripgate.core.book import Book
-from tripgate.core.classify import Catalogue
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress, boot_id
@@ -53,17 +51,18 @@ class Gateway:
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
         routed = settings.mode == "router"
-        self.desk = LeaseDesk(clock, self.stats, KernelAccount if routed else Account)
+        services = catalogue.load(settings.state)
+        make = KernelAccount if routed else Account
+        self.desk = LeaseDesk(clock, self.stats, make, services)
         self.enroller = Enroller(self.desk, clock)
         page = Pages(self._book, settings.portal).page
         self.gate = Gate(self.desk, self.enroller, page, self.own_ports)
-        catalogue = load_catalogue()
         self.router = (
-            Router(settings, self.folder, self.desk, self.enroller, catalogue, page)
+            Router(settings, self.folder, self.desk, self.enroller, services, page)
             if routed
             else None
         )
-        self._settler = Settler(self.desk, catalogue, self.router.read if self.router else None)
+        self._settler = Settler(self.desk, services, self.router.read if self.router else None)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -213,12 +212,10 @@ class Gateway:
             "flows": sum(len(account.flows) for account in self.desk.accounts.values()),
             "devices": len(self.desk.book.devices),
             "uplink": uplink,
+            "held": {
+                policy: {"attempts": held.attempts, "hosts": sorted(held.hosts)}
+                for policy, held in self.desk.judge.held.items()
+            },
             "uptime_s": int(self.clock.monotonic() - self._began),
             **live,
         }
-
-
-def load_catalogue() -> Catalogue:
-    """The catalogue that the package brings."""
-    data = importlib.resources.files("tripgate") / "data" / "services.toml"
-    return Catalogue.parse(data.read_text(encoding="utf-8"))

@@ -25,6 +25,8 @@ COMMANDS = (
     "device forget", "device merge", "person add", "person list", "person remove",
     "plan set", "plan show", "cap set", "cap list", "cap clear", "admin claim",
     "router plan", "router apply", "router remove",
+    "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
+    "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
 )  # fmt: skip
 
 
@@ -157,6 +159,14 @@ def test_without_a_gateway_every_command_is_exit_code_3(empty: World, command: s
         "plan set": ("--volume", "1GB"),
         "cap set": ("a", "1GB/day"),
         "cap clear": ("a",),
+        "policy pause": ("video",),
+        "policy allow": ("video",),
+        "policy throttle": ("video", "--rate", "1Mbit"),
+        "policy clear": ("p1",),
+        "policy preset": ("travel",),
+        "give": ("a", "1GB"),
+        "lend": ("a", "b", "1GB"),
+        "request answer": ("r1", "yes"),
     }
     needs_name = command.split()[-1] in ("show", "approve", "block", "forget", "add", "remove")
     default = ("a",) if needs_name and command != "plan show" else ()

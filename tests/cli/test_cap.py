@@ -120,22 +120,29 @@ def test_an_unknown_target_is_refused(family: World, target: str, message: str) 
     assert family.refused("cap", "set", target, "1GB/day") == (1, message)
 
 
-@pytest.mark.parametrize("action", ["throttle:256kbit", "essentials"])
-def test_actions_of_later_versions_are_refused_not_ignored(family: World, action: str) -> None:
-    assert family.refused("cap", "set", "phone", "1GB/day", "--at-cap", action) == (
-        1,
-        f"--at-cap {action} is not in this version yet: use --at-cap block",
-    )
+@pytest.mark.parametrize("action", ["block", "throttle:256kbit", "throttle:1.5Mbit", "essentials"])
+def test_every_action_is_kept_as_it_was_written(family: World, action: str) -> None:
+    family.cli("cap", "set", "phone", "1GB/day", "--at-cap", action)
+    assert [cap["action"] for cap in family.json("cap", "list")] == [action]
+
+
+@pytest.mark.parametrize("action", ["explode", "throttle", "throttle:", "throttle:fast", "block:1"])
+def test_what_is_no_action_is_a_usage_error(family: World, action: str) -> None:
+    code, line = family.refused("cap", "set", "phone", "1GB/day", "--at-cap", action)
+    assert (code, line.split(":")[0]) == (2, "invalid value for --at-cap")
     assert family.book.caps == {}
 
 
-def test_an_action_that_never_will_be_is_a_usage_error(family: World) -> None:
-    code, line = family.refused("cap", "set", "phone", "1GB/day", "--at-cap", "explode")
-    assert (code, line) == (
-        2,
-        "invalid value for --at-cap: 'explode' is not an action: block "
-        "(tripgate cap set --help shows how)",
-    )
+def test_hours_that_do_not_count_begin_a_count_of_their_own(family: World) -> None:
+    family.used(next(iter(family.book.devices)), 1_000, 1_500)
+    cap = family.json("cap", "set", "phone", "5MB/day", "--except", "01:00-06:00")
+    assert cap["used"] == 0
+    assert family.book.caps[PHONE, Period.DAY].free == (60, 360)
+
+
+@pytest.mark.parametrize("window", ["1-6", "25:00-06:00", "01:00", "01:00-06:60"])
+def test_hours_that_are_none_are_a_usage_error(family: World, window: str) -> None:
+    assert family.refused("cap", "set", "phone", "1GB/day", "--except", window)[0] == 2
 
 
 @pytest.mark.parametrize(

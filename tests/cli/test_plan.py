@@ -113,7 +113,7 @@ def test_set_without_an_option_says_what_to_name(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize("option", ["--uplink", "--next"])
+@pytest.mark.parametrize("option", ["--uplink"])
 def test_options_of_later_versions_are_unknown(world: World, option: str) -> None:
     code, line = world.refused("plan", "set", option, "x")
     assert code == 2
@@ -174,3 +174,22 @@ def test_the_audit_has_the_whole_plan(world: World) -> None:
 
 def ago(days: int) -> str:
     return datetime.fromtimestamp(time.time() - days * 86_400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_next_plan_waits_in_the_row(world: World) -> None:
+    world.json("plan", "set", "--volume", "1GB", "--tz", "Europe/Lisbon")
+    world.json("plan", "set", "--volume", "5GB", "--valid", "7d", "--next")
+    listed = world.json("plan", "list")
+    assert [(one["volume"], one["start"]) for one in listed] == [
+        (10**9, "now"),
+        (5 * 10**9, "next"),
+    ]
+    assert (listed[1]["starts_at"], listed[1]["tz"]) == (None, "Europe/Lisbon")
+
+
+def test_a_next_plan_needs_one_before_it(world: World) -> None:
+    assert world.refused("plan", "set", "--volume", "5GB", "--next")[0] == 1
+
+
+def test_a_next_plan_has_no_start_of_its_own(world: World) -> None:
+    assert world.refused("plan", "set", "--volume", "5GB", "--next", "--start", "now")[0] == 2

@@ -13,7 +13,9 @@ Rules
 4. The gateway forwards nothing and has no rule before a test says so; devices and servers have
    their addresses and default routes (``Lab(configure_devices=False)`` leaves the devices bare,
    for a DHCP client).
-5. Only the namespaces are touched, never the root's network.
+5. ``Lab(rtt_ms=150)`` has that round-trip time between carrier and server (``delay.py``); the
+   truth is counted on the gateway's side of it.
+6. Only the namespaces are touched, never the root's network.
 """
 
 import contextlib
@@ -21,6 +23,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +32,8 @@ from typing import IO
 
 import pytest
 
+from tests.lab import delay
+from tests.lab.delay import open_tun
 from tests.lab.netns import enter, leave
 from tests.lab.truth import TRUTH_RULES, Bytes, count_link, count_server
 
@@ -87,6 +92,7 @@ class Lab:
     devices: int = 2
     prefix: str = "tgl"
     configure_devices: bool = True
+    rtt_ms: float = 0
     _made: list[str] = field(default_factory=list)
     _processes: list["subprocess.Popen[str]"] = field(default_factory=list)
 
@@ -212,7 +218,11 @@ class Lab:
         return count_link(self)
 
     def rate(self, namespace: str, link: str, rate: str) -> None:
-        """Shape what leaves ``link`` to ``rate`` (tc's notation), with a short queue."""
+        """Shape what leaves ``link`` to ``rate`` (tc's notation), with a short queue.
+
+        What a queue drops was counted before: shape downloads at the server's ``eth0`` and
+        uploads at the carrier's ``srv0``, where nothing is counted.
+        """
         shape = ["root", "tbf", "rate", rate, "burst", "32kb", "latency", "50ms"]
         self.run(namespace, ["tc", "qdisc", "replace", "dev", link, *shape])
 
@@ -225,7 +235,10 @@ class Lab:
         self._ip(self.lan, "link set br0 up")
         self._port(self.gateway, "lan0", "gw")
         self._link(self.gateway, "wan0", self.carrier, "up0")
-        self._link(self.carrier, "srv0", self.server, "eth0")
+        if self.rtt_ms:
+            self._delayed_link(self.carrier, "srv0", self.server, "eth0")
+        else:
+            self._link(self.carrier, "srv0", self.server, "eth0")
         self._address(self.gateway, "lan0", f"{LAN4}.1/24", f"{LAN6}:1/64")
         self._address(self.gateway, "wan0", f"{WAN4}.2/24", f"{WAN6}:2/64")
         self._address(self.carrier, "up0", f"{WAN4}.1/24", f"{WAN6}:1/64")
@@ -268,9 +281,26 @@ class Lab:
         address = ["address", mac] if mac else []
         pair = ["link", "add", end, *address, "type", "veth", "peer", "name", peer]
         subprocess.run(["ip", "-n", one, *pair, "netns", other], check=True)
-        for namespace, link in ((one, end), (other, peer)):
-            self.run(namespace, ["ethtool", "-K", link, "gro", "off", "gso", "off", "tso", "off"])
-            self._ip(namespace, f"link set {link} mtu 1500 gso_max_segs 1 up")
+        self._wire(one, end)
+        self._wire(other, peer)
+
+    def _delayed_link(self, one: str, end: str, other: str, peer: str) -> None:
+        with contextlib.ExitStack() as stack:
+            tuns = []
+            for namespace, link in ((one, end), (other, peer)):
+                with self.inside(namespace):
+                    tun = open_tun(link)
+                stack.callback(os.close, tun)
+                tuns.append(tun)
+                self._wire(namespace, link)
+            argv = [sys.executable, delay.__file__, *map(str, tuns), str(self.rtt_ms / 2)]
+            self._processes.append(
+                subprocess.Popen(argv, pass_fds=tuns, text=True, start_new_session=True)
+            )
+
+    def _wire(self, namespace: str, link: str) -> None:
+        self.run(namespace, ["ethtool", "-K", link, "gro", "off", "gso", "off", "tso", "off"])
+        self._ip(namespace, f"link set {link} mtu 1500 gso_max_segs 1 up")
 
     def _address(self, namespace: str, link: str, *addresses: str) -> None:
         for address in addresses:

@@ -1,10 +1,12 @@
 """The kernel's counters against the carrier's, to the byte, with real packets."""
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab.lab import WAN4, Lab, device4, device6, server4, server6
+from tests.lab.lab import WAN4, WAN6, Lab, device4, device6, server4, server6
 from tests.lab.router import Router, router, slot
 from tests.lab.traffic import UDP4, udp_echo, udp_socket
 from tests.lab.truth import Bytes
@@ -53,6 +55,37 @@ def test_udp_is_counted_as_the_carrier_does(
     assert _counted(gateway, slot(1)) == truth
 
 
+@pytest.mark.parametrize("address", [server4(1), server6(1)])
+def test_a_relays_tcp_is_counted_as_the_carrier_does(
+    lab: Lab, gateway: Router, address: str
+) -> None:
+    """A marked socket of the gateway, SYN to FIN, retransmissions included."""
+    lab.rate(lab.server, "eth0", "20mbit")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with lab.inside(lab.server):
+        listening = socket.create_server((address, 8000), family=family)
+    with lab.inside(lab.gateway):
+        upstream = socket.socket(family)
+    upstream.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, slot(1))
+    with listening, upstream:
+        upstream.connect((address, 8000))
+        origin, _ = listening.accept()
+        thread = threading.Thread(target=_serve, args=(origin, bytes(2_000_000)))
+        thread.start()
+        received = sum(iter(lambda: len(upstream.recv(65536)), 0))
+        upstream.shutdown(socket.SHUT_WR)
+        thread.join()
+    assert received == 2_000_000
+    assert _counted(gateway, slot(1)) == lab.truth(address)
+
+
+def _serve(origin: socket.socket, data: bytes) -> None:
+    with origin:
+        origin.sendall(data)
+        origin.shutdown(socket.SHUT_WR)
+        origin.recv(1)
+
+
 def test_devices_are_counted_apart(lab: Lab, gateway: Router) -> None:
     for device in (1, 2):
         gateway.open(device)
@@ -74,6 +107,24 @@ def test_what_nobody_asked_for_is_unattributed(lab: Lab, gateway: Router) -> Non
     with udp_socket(lab, lab.carrier, f"{WAN4}.1") as carrier:
         carrier.sendto(bytes(100), (f"{WAN4}.2", 9999))
     assert _counted(gateway, marks.NOBODY) == Bytes(0, 100 + UDP4)
+
+
+def test_finding_the_uplinks_neighbour_is_the_gateways_own(lab: Lab, gateway: Router) -> None:
+    """Neighbour discovery has no conntrack entry."""
+    for namespace, link in ((lab.gateway, "wan0"), (lab.carrier, "up0")):
+        lab.run(namespace, ["ip", "-6", "neigh", "flush", "dev", link])
+    lab.run(lab.gateway, ["ping", "-q", "-c", "1", f"{WAN6}:1"])
+    echo, solicit = 104, 72
+    counted = _counted(gateway, marks.GATEWAY)
+    assert (counted.up >= echo + solicit, counted.down >= echo + solicit) == (True, True)
+    assert _counted(gateway, marks.NOBODY) == Bytes()
+
+
+def test_a_dhcp_answer_is_the_gateways_own(lab: Lab, gateway: Router) -> None:
+    with udp_socket(lab, lab.carrier, f"{WAN4}.1", 67) as carrier:
+        carrier.sendto(bytes(300), (f"{WAN4}.2", 68))
+    assert _counted(gateway, marks.GATEWAY).down >= 300 + UDP4
+    assert _counted(gateway, marks.NOBODY) == Bytes()
 
 
 def _at_rest(lab: Lab, gateway: Router) -> tuple[Bytes, Bytes, Bytes]:

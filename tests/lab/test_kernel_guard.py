@@ -96,6 +96,12 @@ def test_own_changes_are_not_anothers(gateway: Router, watch: Watch) -> None:
         assert (watch.changed(), gateway.table.intact()) == (False, True)
 
 
+def test_any_number_of_grants_is_no_change(gateway: Router) -> None:
+    for device in (1, 2, 3):
+        gateway.open(device)
+    assert gateway.table.intact()
+
+
 async def test_the_watch_wakes_an_event_loop(gateway: Router, watch: Watch) -> None:
     seen = asyncio.Event()
     asyncio.get_running_loop().add_reader(watch.fileno(), seen.set)

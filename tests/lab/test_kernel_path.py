@@ -104,11 +104,11 @@ def test_tcp_to_any_port_comes_to_the_relay(
 ) -> None:
     gateway.open(1)
     wildcard = "::" if ":" in server(1) else "0.0.0.0"
-    with _listener(lab, lab.gateway, wildcard, SPEC.tproxy) as relay:  # noqa: SIM117 - in turn
-        with _connect(lab, lab.device(1), server(1), port):
-            taken, peer = relay.accept()
-            with taken:
-                ends = (peer[0], taken.getsockname()[:2])
+    relay = _listener(lab, lab.gateway, wildcard, SPEC.tproxy)
+    with relay, _connect(lab, lab.device(1), server(1), port):
+        taken, peer = relay.accept()
+        with taken:
+            ends = (peer[0], taken.getsockname()[:2])
     assert ends == (device(1), (server(1), port))
 
 
@@ -161,10 +161,10 @@ def test_dns_to_anyone_goes_to_the_devices_own_resolver(
         gateway.open(1)
     port = SPEC.dns_open if is_open else SPEC.dns_closed
     wildcard = "::" if ":" in server(1) else "0.0.0.0"
-    with udp_socket(lab, lab.gateway, wildcard, port) as resolver:  # noqa: SIM117 - in turn
-        with udp_socket(lab, lab.device(1), device(1)) as client:
-            client.sendto(b"query", (server(1), 53))
-            assert resolver.recv(100) == b"query"
+    resolver = udp_socket(lab, lab.gateway, wildcard, port)
+    with resolver, udp_socket(lab, lab.device(1), device(1)) as client:
+        client.sendto(b"query", (server(1), 53))
+        assert resolver.recv(100) == b"query"
 
 
 def test_a_closed_device_does_not_reach_the_open_resolver(lab: Lab, gateway: Router) -> None:
@@ -226,3 +226,10 @@ def test_without_ipv6_a_device_has_none(lab: Lab) -> None:
         with udp_echo(lab, server6(1), 443):
             assert not _answered(lab, 1, server6(1), SHORT_HEADER)
     assert lab.truth(server6(1)).total == 0
+
+
+def test_without_ipv6_the_relay_gets_none(lab: Lab) -> None:
+    with gateway_with(lab, replace(SPEC, v6=False)) as gateway:
+        gateway.open(1)
+        with _listener(lab, lab.gateway, "::", SPEC.tproxy):
+            assert not _reachable(lab, lab.device(1), server6(1), 80)

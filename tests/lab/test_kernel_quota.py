@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.lab import Lab, device4, device_mac, server4, server6, wait_until
+from tests.lab.lab import WAN4, Lab, device4, device_mac, server4, server6, wait_until
 from tests.lab.router import Router, router, slot
 from tests.lab.traffic import UDP4, udp_echo, udp_socket
+from tripgate.core import marks
 from tripgate.core.kernelreading import Count
 
 SIZE = 1000
@@ -154,6 +155,29 @@ def test_a_closed_device_is_cut_in_mid_flow(
     gateway.table.close_device(slot(1))
     _send(client, 3)
     assert lab.truth(server4(1)).up == 3 * PACKET
+
+
+def test_a_closed_claim_on_an_open_address_closes_it(
+    lab: Lab, gateway: Router, client: socket.socket
+) -> None:
+    gateway.open(1)
+    gateway.table.set_macs(slot(2), [device_mac(1)])
+    _send(client, 3)
+    assert lab.truth(server4(1)).total == 0
+
+
+def test_what_the_uplink_sends_unasked_is_not_delivered(
+    lab: Lab, gateway: Router, client: socket.socket
+) -> None:
+    gateway.open(1)
+    lab.run(lab.carrier, ["ip", "route", "add", "10.77.0.0/24", "via", f"{WAN4}.2"])
+    with udp_socket(lab, lab.carrier, f"{WAN4}.1") as carrier:
+        carrier.sendto(b"unasked", client.getsockname())
+        carrier.sendto(b"counted", (f"{WAN4}.2", 9))  # it went before this one
+    wait_until(lambda: gateway.look().table.slots[marks.NOBODY].down >= 2 * 35, "both arrived")
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(2000)
 
 
 def test_one_devices_quota_is_not_anothers(

@@ -1,9 +1,10 @@
 """The lab itself: what its counters say is what crossed the wire."""
 
+import json
 import subprocess
 from pathlib import Path
 
-from tests.lab.lab import LAN4, Lab, device4, server4, server6
+from tests.lab.lab import LAN4, Lab, device4, needs_lab, server4, server6
 
 THREAD = Path("/proc/thread-self/ns/net")
 PING = 1028  # IPv4: 20 of IP, 8 of ICMP, 1000 of data
@@ -68,3 +69,23 @@ def test_nothing_is_left_of_a_lab() -> None:
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
     assert lab.name not in listed.stdout
     assert process.poll() is not None
+
+
+def test_a_slow_link_takes_its_time() -> None:
+    needs_lab()
+    with Lab(devices=1, rtt_ms=150) as lab:
+        argv = ["ping", "-c", "3", "-i", "0.2", server4(1)]
+        said = lab.run(lab.carrier, argv).stdout
+    fastest = float(said.rpartition("= ")[2].split("/")[0])
+    assert fastest >= 150
+
+
+def test_a_slow_link_carries_a_tcp_stream_whole() -> None:
+    needs_lab()
+    with Lab(devices=1, rtt_ms=2) as lab:
+        lab.rate(lab.server, "eth0", "100mbit")
+        lab.spawn(lab.server, ["iperf3", "-s", "-1", "-p", "5201"])
+        lab.wait_tcp(lab.server, 5201)
+        argv = ["iperf3", "-c", server4(1), "-R", "-n", "5M", "-J"]
+        done = json.loads(lab.run(lab.carrier, argv).stdout)
+    assert done["end"]["sum_received"]["bytes"] >= 5 * 1024 * 1024

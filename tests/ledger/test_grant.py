@@ -265,3 +265,41 @@ async def test_volumes_that_could_not_be_exact_are_refused(world: World, volume:
     with pytest.raises(ValueError, match="2\\^53"):
         await ledger.grant(replace(ASK, want=volume))
     assert await counters(ledger) == {}
+
+
+# -- soft limits: throttle and essentials -------------------------------------------------------
+
+
+def soft(limit: int) -> tuple[Limit, ...]:
+    return tuple(replace(one, soft=True) for one in limits(limit))
+
+
+async def test_a_soft_limit_offers_what_is_left_and_makes_no_unit_final(world: World) -> None:
+    ledger = await claimed(world)
+    grant = await ledger.grant(replace(ASK, limits=soft(MIB // 2)))
+    assert grant == Grant(MIB // 2)
+
+
+async def test_past_a_soft_limit_grants_go_on_and_name_it(world: World) -> None:
+    ledger = await claimed(world)
+    ask = replace(ASK, limits=soft(MIB // 2))
+    await ledger.grant(ask)
+    grant = await ledger.grant(replace(ask, have=MIB // 2))
+    assert grant == Grant(MIB // 2 + MIB, reached=ask.limits)
+
+
+async def test_a_hard_limit_beside_a_reached_soft_one_still_refuses(world: World) -> None:
+    ledger = await claimed(world)
+    hard = limits(MIB, target=PLAN)
+    ask = replace(ASK, limits=(*soft(KIB), *hard))
+    first = await ledger.grant(ask)
+    second = await ledger.grant(replace(ask, have=first.granted))
+    third = await ledger.grant(replace(ask, have=second.granted))
+    assert (first.granted, second.granted) == (KIB, MIB)
+    assert (third.granted, third.binding, third.reached) == (MIB, hard[0], soft(KIB))
+
+
+async def test_two_limits_on_one_counter_reserve_there_once(world: World) -> None:
+    ledger = await claimed(world)
+    await ledger.grant(replace(ASK, limits=(*limits(10 * MIB), *soft(5 * MIB))))
+    assert await counter(ledger) == (0, MIB)

@@ -12,6 +12,7 @@ from tripgate.core.book import Book
 from tripgate.core.classify import Catalogue
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.model import Cap, Device, DeviceState, Period, device_target
+from tripgate.core.throttle import Bucket
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.memory import MemoryLedger, MemoryRegistry, MemoryStore
 from tripgate.ledger.progress import Progress
@@ -48,12 +49,17 @@ class CountingFlow:
     meter: Meter
     alive: bool = True
     windows: list[int] = field(default_factory=list)
+    sent: int | None = None
+    bucket: Bucket | None = None
 
     def wire(self) -> WireState | None:
-        return None
+        return None if self.sent is None else WireState(sent=self.sent, received=0)
 
     def window(self, volume: int) -> None:
         self.windows.append(volume)
+
+    def slow(self, bucket: Bucket | None) -> None:
+        self.bucket = bucket
 
     def cut(self) -> bool:
         was, self.alive = self.alive, False

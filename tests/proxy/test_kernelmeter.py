@@ -87,6 +87,17 @@ async def test_the_count_takes_the_place_of_estimates(world: KernelWorld) -> Non
     assert (await world.used())[0] == MB + 2000
 
 
+async def test_bytes_in_send_buffers_stay_charged(world: KernelWorld) -> None:
+    flow = world.flow()
+    flow.sent = 40_000
+    assert flow.meter.take_up(100_000) == 0
+    await world.desk.more(world.account)
+    flow.meter.take_up(100_000)
+    world.counters.count(world.phone.slot, Volume(41_000, 500))
+    await world.look()
+    assert world.account.budget.taken == 41_500 + 60_000
+
+
 async def test_bytes_get_the_names_of_the_flows(world: KernelWorld) -> None:
     await world.move(world.flow(), MB)
     world.counters.count(world.phone.slot, Volume(50, MB + 100), 30)
@@ -174,7 +185,12 @@ async def test_the_kernels_part_is_not_given_to_flows_too(world: KernelWorld) ->
     await world.look()
     kernel = world.counters.allowed[world.phone.slot]
     assert kernel > 0
-    assert await world.move(world.flow(), MB) == SLICE_MIN - kernel
+    flow = world.flow()
+    moved = await world.move(flow, SLICE_MIN - kernel)
+    world.counters.count(world.phone.slot, Volume(0, moved))
+    assert moved == SLICE_MIN - kernel
+    moved += await world.move(flow, MB)
+    assert moved + world.counters.allowed[world.phone.slot] == SLICE_MIN
 
 
 async def test_a_busy_forwarder_gets_all_that_is_left_and_no_more(world: KernelWorld) -> None:

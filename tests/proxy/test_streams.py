@@ -8,12 +8,16 @@ from typing import Any, cast
 
 import pytest
 
+from tripgate.clock import Clock, SystemClock
+from tripgate.core.classify import Catalogue
 from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter
 from tripgate.proxy import streams
 from tripgate.proxy.account import Account, Lease, Moved
 from tripgate.proxy.dial import open_stream
 from tripgate.proxy.flow import Flow
+from tripgate.proxy.judge import Judge
+from tripgate.proxy.stats import Stats
 from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
 
 
@@ -29,6 +33,11 @@ class Desk:
     account: Account
     grants: list[int] = field(default_factory=list)
     asked: int = 0
+    clock: Clock = field(default_factory=SystemClock)
+    judge: Judge = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.judge = Judge(Catalogue({}), self.clock, Stats())
 
     async def more(self, account: Account) -> bool:
         self.asked += 1

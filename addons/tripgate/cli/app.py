@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tripgate import __version__
-from tripgate.cli import admin, audit, cap, device, person, plan, router, status, up
+from tripgate.cli import (
+    admin,
+    allowance,
+    audit,
+    cap,
+    device,
+    person,
+    plan,
+    policy,
+    router,
+    status,
+    up,
+)
 from tripgate.cli import usage as usage_command
 from tripgate.cli.backup import command as backup
 from tripgate.cli.doctor import command as doctor
@@ -49,8 +61,10 @@ def create_app(run_gateway: "Callable[[Settings], int]") -> typer.Typer:
     app.command("status", epilog=status.EPILOG)(status.status)
     app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
     app.command("usage", epilog=usage_command.EPILOG)(usage_command.usage)
-    for module in (device, person, plan, cap, admin, router):
+    for module in (device, person, plan, cap, policy, allowance, admin, router):
         app.add_typer(module.app)
+    app.command("give", epilog=allowance.GIVE)(allowance.give)
+    app.command("lend", epilog=allowance.LEND)(allowance.lend)
     app.command("audit", epilog=audit.EPILOG)(audit.audit)
     app.command("backup", epilog=backup.BACKUP_EPILOG)(backup.backup)
     app.command("restore", epilog=backup.RESTORE_EPILOG)(backup.restore)

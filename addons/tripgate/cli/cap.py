@@ -14,7 +14,7 @@ from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, note, table
 from tripgate.core.book import Book, clear_cap, parse_target, set_cap, target_label
 from tripgate.core.model import Cap, Period
-from tripgate.core.units import parse_cap, parse_period
+from tripgate.core.units import parse_cap, parse_period, parse_rate, parse_window
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,7 +44,8 @@ COLUMNS = (
 @app.command(
     "set",
     epilog=example(
-        "tripgate cap set phone 500MB/day", "tripgate cap set plan 10GB/trip --warn 50,90"
+        "tripgate cap set phone 500MB/day",
+        "tripgate cap set plan 2GB/day --at-cap throttle:512kbit --except 01:00-06:00",
     ),
 )
 def set_(
@@ -57,11 +58,27 @@ def set_(
         ),
     ],
     at_cap: Annotated[
-        str, typer.Option("--at-cap", metavar="block", help="What happens at the cap.")
+        str,
+        typer.Option(
+            "--at-cap",
+            metavar="block|throttle:RATE|essentials",
+            help="What happens at the cap: nothing moves, slowly, or only messages, maps and mail.",
+        ),
     ] = "block",
     warn: Annotated[
         str, typer.Option("--warn", metavar="PERCENT,…", help="Warn at these levels.")
     ] = "50,80,95",
+    except_: Annotated[
+        str | None,
+        typer.Option(
+            "--except",
+            metavar="01:00-06:00",
+            help="Hours that do not count, in the plan's zone; counting begins with this option.",
+        ),
+    ] = None,
+    roll: Annotated[
+        bool, typer.Option("--roll", metavar="", help="What a day leaves goes to the next days.")
+    ] = False,
     state: State = None,
     as_json: Json = False,
 ) -> None:
@@ -70,13 +87,19 @@ def set_(
         limit, period = parse_cap(amount)
     with usage("--warn"):
         levels = parse_warn(warn)
-    _check_action(at_cap)
+    with usage("--at-cap"):
+        action, rate = parse_action(at_cap)
+    with usage("--except"):
+        free = parse_window(except_) if except_ is not None else None
+    if roll and (period is not Period.DAY or free):
+        raise typer.BadParameter("only VOLUME/day without --except rolls", param_hint="--roll")
     at = now()
 
     def apply(book: Book) -> tuple[Book, str]:
         aim = parse_target(book, target)
         before = book.caps.get((aim, period))
-        cap = Cap(aim, period, limit, at_cap, levels, before.created_at if before else at)
+        begun = before.created_at if before and before.roll == roll else at
+        cap = Cap(aim, period, limit, action, levels, begun, rate, roll, free)
         return set_cap(book, cap), f"{target_label(book, aim)} {amount}"
 
     edit(
@@ -137,13 +160,14 @@ def parse_warn(text: str) -> tuple[int, ...]:
     return levels
 
 
-def _check_action(action: str) -> None:
-    """Only ``block`` is done so far; what the next versions bring is refused, not ignored."""
-    if action == "block":
-        return
-    if action == "essentials" or action.startswith("throttle:"):
-        raise Refused(f"--at-cap {action} is not in this version yet: use --at-cap block")
-    raise typer.BadParameter(f"'{action}' is not an action: block", param_hint="--at-cap")
+def parse_action(text: str) -> tuple[str, int | None]:
+    """``block``, ``essentials`` or ``throttle:RATE``: the action, and bits per second."""
+    action, colon, rate = text.partition(":")
+    if action == "throttle" and colon:
+        return action, parse_rate(rate)
+    if text in ("block", "essentials"):
+        return text, None
+    raise ValueError(f"'{text[:40]}' is not an action: block, throttle:256kbit or essentials")
 
 
 def _of(caps: list[CapDocument], period: Period) -> CapDocument:
@@ -157,10 +181,10 @@ def _of(caps: list[CapDocument], period: Period) -> CapDocument:
 def _draw(caps: list[CapDocument]) -> "RenderableType":
     if not caps:
         return note("no caps: tripgate cap set TARGET 500MB/day sets one")
-    return table(COLUMNS, map(_row, caps))
+    return table(COLUMNS, map(cap_row, caps))
 
 
-def _row(cap: CapDocument) -> tuple[str, ...]:
+def cap_row(cap: CapDocument) -> tuple[str, ...]:
     return (
         cap["target"],
         cap["period"],

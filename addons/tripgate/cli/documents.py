@@ -12,9 +12,10 @@ from typing import Any, TypedDict
 from tripgate.cli.cells import instant
 from tripgate.cli.store import Store
 from tripgate.core.book import Book, target_label
-from tripgate.core.limits import cap_states, current
+from tripgate.core.limits import cap_states, current, tallied
 from tripgate.core.model import (
     PLAN,
+    Cap,
     CapState,
     Device,
     Period,
@@ -24,6 +25,7 @@ from tripgate.core.model import (
     person_target,
 )
 from tripgate.core.period import starts
+from tripgate.core.units import format_rate
 from tripgate.ledger.protocol import AuditEntry, Tallies
 
 
@@ -134,6 +136,7 @@ async def snapshot(store: Store, now: int) -> Snapshot:
         *map(device_target, book.devices),
         *map(person_target, book.people),
         PLAN,
+        *tallied(book),
     ]
     tallies = await store.ledger.tallies(targets)
     began = starts(book.plan, now)
@@ -145,15 +148,20 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
     return {
         "target": target_label(read.book, state.cap.target),
         "period": str(state.cap.period),
-        "limit": state.cap.limit,
+        "limit": state.limit,
         "used": state.used,
         "reserved": state.reserved,
         "remaining": state.remaining,
-        "action": state.cap.action,
+        "action": _action(state.cap),
         "warn": list(state.cap.warn),
         "resets_at": instant(state.resets_at),
         "reached": state.spent,
     }
+
+
+def _action(cap: Cap) -> str:
+    """As ``--at-cap`` takes it."""
+    return f"{cap.action}:{format_rate(cap.rate)}" if cap.rate is not None else cap.action
 
 
 def cap_documents(read: Snapshot, target: Target | None = None) -> list[CapDocument]:
@@ -166,7 +174,7 @@ def _summaries(read: Snapshot, target: Target) -> list[CapSummary]:
     return [
         {
             "period": str(state.cap.period),
-            "limit": state.cap.limit,
+            "limit": state.limit,
             "used": state.used,
             "remaining": state.remaining,
             "resets_at": instant(state.resets_at),
@@ -220,10 +228,17 @@ def person_documents(read: Snapshot) -> list[PersonDocument]:
     return [person_document(read, name) for name in sorted(read.book.people)]
 
 
+def plan_documents(read: Snapshot) -> list[PlanDocument]:
+    """The plan in force, and those to come: nothing of them is used."""
+    return [plan_document(read), *(_plan_document(read, plan, 0) for plan in read.book.queue)]
+
+
 def plan_document(read: Snapshot) -> PlanDocument:
     """The plan, or what stands in for it while none is set: unlimited, UTC."""
-    plan = read.book.plan or Plan()
-    used = read.used(PLAN, Period.TRIP)
+    return _plan_document(read, read.book.plan or Plan(), read.used(PLAN, Period.TRIP))
+
+
+def _plan_document(read: Snapshot, plan: Plan, used: int) -> PlanDocument:
     remaining = None if plan.volume is None else max(0, plan.volume - used)
     return {
         "volume": plan.volume,

@@ -6,14 +6,16 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from tripgate.cli import forecast
 from tripgate.cli.cells import bar, instant, moment, volume
 from tripgate.cli.command import Change, edit, now, show
-from tripgate.cli.documents import PlanDocument, plan_document
+from tripgate.cli.documents import PlanDocument, plan_document, plan_documents
 from tripgate.cli.options import Json, State, example, group
-from tripgate.cli.output import facts
+from tripgate.cli.output import Column, facts, table
 from tripgate.cli.when import parse_instant
 from tripgate.core.book import Book, set_plan
 from tripgate.core.model import Plan
+from tripgate.core.planbook import queue_plan
 from tripgate.core.units import parse_duration, parse_volume
 
 if TYPE_CHECKING:
@@ -121,6 +123,9 @@ def set_(
         Literal["GB", "GiB"] | None,
         typer.Option("--unit", help="What the seller's gigabyte means."),
     ] = None,
+    next_: Annotated[
+        bool, typer.Option("--next", metavar="", help="A further plan: it begins at the end.")
+    ] = False,
     state: State = None,
     as_json: Json = False,
 ) -> None:
@@ -139,20 +144,44 @@ def set_(
         fields["volume"] = size.volume
     if not fields and not start:
         raise typer.BadParameter("name what to set, e.g. --volume 10GB", param_hint="plan set")
+    if next_ and start:
+        raise typer.BadParameter("a next plan begins at the end of the last", param_hint="--start")
     at = now()
 
     def apply(book: Book) -> tuple[Book, str]:
+        if next_:
+            following = replace(Plan(tz=(book.plan or Plan()).tz, start="next"), **fields)
+            return queue_plan(book, following), f"next: {_detail(following)}"
         plan = replace(book.plan or Plan(starts_at=at), **fields)
         plan = start.apply(plan, at) if start else plan
         return set_plan(book, plan), _detail(plan)
 
-    edit(state, Change("plan set", apply), plan_document, _draw, as_json=as_json)
+    edit(state, Change("plan set", apply, again=not next_), plan_document, _draw, as_json=as_json)
+
+
+@app.command("list", epilog=example("tripgate plan list"))
+def list_(state: State = None, as_json: Json = False) -> None:
+    """The plan in force and those that follow, in their order."""
+    show(state, plan_documents, _draw_all, as_json=as_json)
 
 
 @app.command("show", epilog=example("tripgate plan show"))
 def show_(state: State = None, as_json: Json = False) -> None:
     """The plan, what is used of it and what is left."""
     show(state, plan_document, _draw, as_json=as_json)
+
+
+app.command("forecast", epilog=example("tripgate plan forecast"))(forecast.show)
+
+
+def _draw_all(plans: list[PlanDocument]) -> "RenderableType":
+    columns = (Column("volume"), Column("used", figure=True), Column("starts"), Column("expires"))
+    return table(columns, map(_row, plans))
+
+
+def _row(plan: PlanDocument) -> tuple[str, ...]:
+    begins = moment(plan["starts_at"]) if plan["starts_at"] else plan["start"]
+    return volume(plan["volume"]), volume(plan["used"]), begins, moment(plan["expires_at"])
 
 
 def _detail(plan: Plan) -> str:

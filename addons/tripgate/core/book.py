@@ -17,16 +17,20 @@ from tripgate.core import marks, names
 from tripgate.core.model import (
     PLAN,
     Cap,
+    Credit,
     Device,
     DeviceState,
     Kind,
     Period,
     Person,
     Plan,
+    Request,
     Target,
+    Warned,
     device_target,
     person_target,
 )
+from tripgate.core.policy import Policy
 
 MOST_DEVICES = 200
 MOST_PEOPLE = 100
@@ -39,12 +43,21 @@ class BookError(Exception):
 
 @dataclass(frozen=True)
 class Book:
-    """Devices by id, people by name, caps by target and period, and the plan."""
+    """Devices by id, people by name, caps by target and period, and the plan.
+
+    Policies and requests are in the order they were made, credits too.
+    """
 
     devices: Mapping[str, Device] = field(default_factory=dict)
     people: Mapping[str, Person] = field(default_factory=dict)
     caps: Mapping[tuple[Target, Period], Cap] = field(default_factory=dict)
     plan: Plan | None = None
+    policies: tuple[Policy, ...] = ()
+    credits: tuple[Credit, ...] = ()
+    requests: tuple[Request, ...] = ()
+    warned: tuple[Warned, ...] = ()
+    queue: tuple[Plan, ...] = ()
+    """Plans to come, in their order (:mod:`tripgate.core.planbook`)."""
 
     @cached_property
     def by_identity(self) -> Mapping[str, Device]:
@@ -212,7 +225,7 @@ def forget_device(book: Book, name: str) -> Book:
     """Take a device and its caps out; what it used stays counted."""
     device = find_device(book, name)
     kept = {key: one for key, one in book.devices.items() if key != device.id}
-    return replace(book, devices=kept, caps=_without(book, device_target(device.id)))
+    return _without_target(replace(book, devices=kept), device_target(device.id))
 
 
 def merge_devices(book: Book, old: str, new: str) -> Book:
@@ -250,7 +263,7 @@ def remove_person(book: Book, name: str) -> Book:
     if owned:
         raise BookError(f"{name} still has {', '.join(owned[:5])}: forget or re-assign them first")
     kept = {key: one for key, one in book.people.items() if key != name}
-    return replace(book, people=kept, caps=_without(book, person_target(name)))
+    return _without_target(replace(book, people=kept), person_target(name))
 
 
 def set_cap(book: Book, cap: Cap) -> Book:
@@ -273,5 +286,12 @@ def set_plan(book: Book, plan: Plan | None) -> Book:
     return replace(book, plan=plan)
 
 
-def _without(book: Book, target: Target) -> dict[tuple[Target, Period], Cap]:
-    return {key: cap for key, cap in book.caps.items() if key[0] != target}
+def _without_target(book: Book, target: Target) -> Book:
+    """Without the caps, policies, credits and requests of a target that is gone."""
+    return replace(
+        book,
+        caps={key: cap for key, cap in book.caps.items() if key[0] != target},
+        policies=tuple(one for one in book.policies if one.target != target),
+        credits=tuple(one for one in book.credits if one.target != target),
+        requests=tuple(one for one in book.requests if one.target != target),
+    )

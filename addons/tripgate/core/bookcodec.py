@@ -3,7 +3,8 @@
 Rules
 1. What is read was written by this program or is refused: unknown keys, wrong types and broken
    references are errors, never guesses.
-2. The schema's version is inside; a newer one is not read.
+2. The schema's version is inside; a newer one is not read. An older one gets what it lacks: the
+   defaults of the new fields.
 """
 
 import json
@@ -17,20 +18,24 @@ from tripgate.core.book import EMPTY, Book, BookError
 from tripgate.core.model import (
     PLAN,
     Cap,
+    Credit,
     Device,
     DeviceState,
     Kind,
     Period,
     Person,
     Plan,
+    Request,
     Target,
+    Warned,
     device_target,
     person_target,
 )
+from tripgate.core.policy import Policy, Verb
 
 T = TypeVar("T")
 
-SCHEMA = 1
+SCHEMA = 2
 MOST_BYTES = 1024 * 1024
 
 
@@ -40,16 +45,17 @@ class NewerBook(BookError):
 
 def dump(book: Book) -> str:
     """The book as JSON; :func:`load` gives it back."""
-    caps = [
-        {**asdict(cap), "target": {"kind": cap.target.kind, "key": cap.target.key}}
-        for cap in book.caps.values()
-    ]
     document = {
         "schema": SCHEMA,
         "devices": [asdict(device) for device in book.devices.values()],
         "people": [asdict(person) for person in book.people.values()],
-        "caps": caps,
+        "caps": [asdict(cap) for cap in book.caps.values()],
         "plan": asdict(book.plan) if book.plan else None,
+        "policies": [asdict(policy) for policy in book.policies],
+        "credits": [asdict(credit) for credit in book.credits],
+        "requests": [asdict(request) for request in book.requests],
+        "warned": [asdict(one) for one in book.warned],
+        "queue": [asdict(plan) for plan in book.queue],
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -71,7 +77,12 @@ def load(text: str) -> Book:
 def _book(document: Any) -> Book:
     if document["schema"] > SCHEMA:
         raise NewerBook("the settings were written by a newer tripgate: use that version")
-    if set(document) != {"schema", "devices", "people", "caps", "plan"}:
+    if document["schema"] < SCHEMA:
+        document = _upgraded(document)
+    if set(document) != {
+        "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
+        "queue", "warned",
+    }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
     people = [Person(**_checked(Person, one)) for one in document["people"]]
@@ -82,6 +93,11 @@ def _book(document: Any) -> Book:
         {one.name: one for one in people},
         {(one.target, one.period): one for one in caps},
         plan,
+        tuple(_policy(one) for one in document["policies"]),
+        tuple(Credit(**_targeted(Credit, one)) for one in document["credits"]),
+        tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
+        tuple(_warned(one) for one in document["warned"]),
+        tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
     )
     if plan:
         ZoneInfo(plan.tz)
@@ -104,6 +120,19 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
     yield "a cap is on nobody", not {target for target, _ in book.caps} <= targets
 
 
+def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Schema 1 had no policies, credits, requests and next plans, and caps that only block."""
+    caps = [{"rate": None, "roll": False, "free": None, **cap} for cap in document["caps"]]
+    empty: dict[str, Any] = {
+        "policies": [],
+        "credits": [],
+        "requests": [],
+        "warned": [],
+        "queue": [],
+    }
+    return {**empty, **document, "caps": caps}
+
+
 def _device(raw: Mapping[str, Any]) -> Device:
     values = _checked(Device, raw)
     values["state"] = DeviceState(values["state"])
@@ -112,13 +141,12 @@ def _device(raw: Mapping[str, Any]) -> Device:
 
 
 def _cap(raw: Mapping[str, Any]) -> Cap:
-    values = _checked(Cap, raw)
-    target = values["target"]
-    values["target"] = Target(Kind(target["kind"]), target["key"])
+    values = _targeted(Cap, raw)
     values["period"] = Period(values["period"])
     values["warn"] = _all_of(int, values["warn"])
     if values["limit"] < 0:
         raise ValueError("a limit is negative")
+    values["free"] = _window(values["free"])
     return Cap(**values)
 
 
@@ -127,6 +155,35 @@ def _all_of(kind: type[T], values: Iterable[Any]) -> tuple[T, ...]:
     if not all(type(one) is kind for one in found):
         raise ValueError("a list holds something else than it should")
     return found
+
+
+def _policy(raw: Mapping[str, Any]) -> Policy:
+    values = _targeted(Policy, raw)
+    values["verb"] = Verb(values["verb"])
+    values["daily"] = _window(values["daily"])
+    return Policy(**values)
+
+
+def _warned(raw: Mapping[str, Any]) -> Warned:
+    values = _targeted(Warned, raw)
+    values["period"] = Period(values["period"])
+    return Warned(**values)
+
+
+def _targeted(kind: type, raw: Mapping[str, Any]) -> dict[str, Any]:
+    values = _checked(kind, raw)
+    target = values["target"]
+    values["target"] = Target(Kind(target["kind"]), target["key"])
+    return values
+
+
+def _window(raw: Any) -> tuple[int, int] | None:
+    if raw is None:
+        return None
+    begin, end = raw
+    if not all(type(minute) is int and 0 <= minute < 1440 for minute in raw):
+        raise ValueError("a window is two minutes of the day")
+    return begin, end
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {

@@ -6,16 +6,20 @@ Rules
 3. What no suffix matches is ``unknown``: no guesses.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tripgate.core.names import clean_host
 
 CATEGORIES = frozenset(
     {
-        "os-update", "app-store", "cloud-sync", "telemetry", "video", "games",
+        "os-update", "app-store", "browser", "cloud-sync", "backup", "telemetry", "ads", "video",
+        "music", "games", "social", "chat", "meetings", "email", "maps", "ai", "news",
+        "shopping", "travel", "finance", "dev", "vpn", "dns", "smart-home", "security", "cdn",
         "connectivity-check", "essential",
     }
 )  # fmt: skip
@@ -69,6 +73,27 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._suffixes)
 
+    @property
+    def suffixes(self) -> Mapping[str, Service]:
+        """Every suffix and its service."""
+        return self._suffixes
+
+    @cached_property
+    def services(self) -> Mapping[str, Service]:
+        """Every service by its slug: the name in small letters, one hyphen for the rest."""
+        return {slug(service.name): service for service in self._suffixes.values()}
+
+    def thing(self, text: str) -> str | None:
+        """What a person means: a category, the name of a service, ``all``; ``None`` if unknown."""
+        if text == "all" or text in CATEGORIES or text == UNKNOWN.category:
+            return text
+        found = self.services.get(slug(text))
+        return found.name if found else None
+
+    def extended(self, suffixes: Mapping[str, Service]) -> "Catalogue":
+        """With more suffixes; where both have one, the catalogue's own stands."""
+        return Catalogue({**suffixes, **self._suffixes})
+
     def classify(self, host: str | None) -> Service:
         """The service of a clean host name; :data:`UNKNOWN` for none."""
         while host:
@@ -76,6 +101,11 @@ class Catalogue:
                 return service
             host = host.partition(".")[2]
         return UNKNOWN
+
+
+def slug(name: str) -> str:
+    """``Windows Update`` as it is typed: ``windows-update``."""
+    return re.sub(r"[^a-z0-9+]+", "-", name.lower()).strip("-")
 
 
 def _service(table: Any) -> Service:

@@ -3,15 +3,22 @@
 Rules
 1. A device counts in its own scope, its person's and the plan's, in every period, whether there is
    a cap or not: a cap that is set later knows what was used before. ``once`` counts from its cap.
-2. The plan's volume is a limit on the plan's ``trip``; with a cap there too the smaller holds.
+2. The plan's volume is a limit on the plan's ``trip``, beside a cap there.
+3. Credits of a target raise (or lower) all its limits in the period that they were given in.
+4. A cap with hours that do not count has a counter of its own (:func:`counted`), which stands
+   still in these hours: the target's usual counter goes on.
+5. A cap of days that roll is one limit on all that was used since the cap was made
+   (:func:`rolled`): a day's volume for each day that has begun. What a day leaves, the next has.
 """
 
 from collections.abc import Collection, Mapping
+from zoneinfo import ZoneInfo
 
 from tripgate.core import period as periods
 from tripgate.core.book import Book
 from tripgate.core.model import (
     PLAN,
+    Cap,
     CapState,
     Counter,
     Device,
@@ -22,7 +29,9 @@ from tripgate.core.model import (
     device_target,
     person_target,
 )
+from tripgate.core.policy import in_window
 
+_COUNTED, _ROLLED = "~counted", "~rolled"
 _STANDING = (Period.DAY, Period.WEEK, Period.MONTH, Period.TRIP)
 
 
@@ -32,26 +41,82 @@ def targets_of(device: Device) -> tuple[Target, ...]:
     return (device_target(device.id), *person, PLAN)
 
 
-def limits_for(book: Book, device: Device, starts: Mapping[Period, int]) -> tuple[Limit, ...]:
-    """Every counter that a grant for ``device`` goes through."""
+def limits_for(
+    book: Book, device: Device, starts: Mapping[Period, int], now: int = 0
+) -> tuple[Limit, ...]:
+    """Every counter that a grant for ``device`` goes through at ``now``."""
     made: list[Limit] = []
     for target in targets_of(device):
-        made += [
-            Limit(target, period, starts[period], _limit(book, target, period))
-            for period in _STANDING
-        ]
+        for period in _STANDING:
+            made += _limits(book, target, period, starts[period], now)
         once = book.caps.get((target, Period.ONCE))
         if once:
-            made.append(Limit(target, Period.ONCE, once.created_at, once.limit))
+            made += _limits(book, target, Period.ONCE, once.created_at, now)
     return tuple(made)
 
 
-def _limit(book: Book, target: Target, period: Period) -> int | None:
-    cap = book.caps.get((target, period))
-    known = [cap.limit] if cap else []
+def _limits(book: Book, target: Target, period: Period, start: int, now: int) -> list[Limit]:
+    """The limits on one counter, or the counter alone."""
+    made: list[Limit] = []
     if target == PLAN and period is Period.TRIP and book.plan and book.plan.volume is not None:
-        known.append(book.plan.volume)
-    return min(known, default=None)
+        volume = max(0, book.plan.volume + credit(book, PLAN, start))
+        made.append(Limit(target, period, start, volume))
+    if cap := book.caps.get((target, period)):
+        limit = max(0, cap.limit + credit(book, target, start))
+        if cap.roll:
+            volume = max(
+                0, cap.limit * _days(book, cap, start) + credit(book, target, cap.created_at)
+            )
+            made.append(Limit(rolled(target), Period.ONCE, cap.created_at, volume, cap.soft))
+        elif cap.free is None:
+            made.append(Limit(target, period, start, limit, cap.soft))
+        elif not in_window(cap.free, now, ZoneInfo(_zone(book))):
+            made.append(Limit(counted(target), period, start, limit, cap.soft))
+    if not any(limit.target == target for limit in made):
+        made.append(Limit(target, period, start))
+    return made
+
+
+def credit(book: Book, target: Target, start: int) -> int:
+    """Bytes that were given to the target since ``start``, less what it lent."""
+    return sum(one.volume for one in book.credits if one.target == target and one.at >= start)
+
+
+def counted(target: Target) -> Target:
+    """Whose counter stands still in the hours that do not count."""
+    return Target(target.kind, f"{target.key}{_COUNTED}")
+
+
+def rolled(target: Target) -> Target:
+    """Whose counter holds all that was used since a rolling cap was made."""
+    return Target(target.kind, f"{target.key}{_ROLLED}")
+
+
+def _days(book: Book, cap: Cap, start: int) -> int:
+    """How many days of a rolling cap have begun, of which the present one began at ``start``.
+
+    Days are 23 to 25 hours long where clocks change: rounded, an hour more or less is no day.
+    """
+    first = periods.starts(book.plan, cap.created_at)[Period.DAY]
+    return max(1, round((start - first) / periods.DAY_S) + 1)
+
+
+def cap_of(book: Book, limit: Limit) -> Cap | None:
+    """The cap that made a limit; ``None``: the plan's own volume."""
+    key = limit.target.key
+    period = Period.DAY if key.endswith(_ROLLED) else limit.period
+    target = Target(limit.target.kind, key.removesuffix(_COUNTED).removesuffix(_ROLLED))
+    return book.caps.get((target, period))
+
+
+def tallied(book: Book) -> list[Target]:
+    """The targets of caps with a counter of their own."""
+    free = [counted(target) for (target, _), cap in book.caps.items() if cap.free is not None]
+    return free + [rolled(target) for (target, _), cap in book.caps.items() if cap.roll]
+
+
+def _zone(book: Book) -> str:
+    return book.plan.tz if book.plan else "UTC"
 
 
 def shares(book: Book, device: Device, active: Collection[str]) -> Mapping[Target, int]:
@@ -62,7 +127,8 @@ def shares(book: Book, device: Device, active: Collection[str]) -> Mapping[Targe
         for target in targets_of(other):
             if target in counts:
                 counts[target] += 1
-    return counts
+    own = {made(target): n for target, n in counts.items() for made in (counted, rolled)}
+    return {**counts, **own}
 
 
 def cap_states(
@@ -75,9 +141,15 @@ def cap_states(
     states = []
     for (target, period), cap in sorted(book.caps.items(), key=lambda item: _order(*item[0])):
         start = cap.created_at if period is Period.ONCE else starts[period]
-        counter = current(counters.get((target, period)), start, trusted=trusted)
+        whose = target if cap.free is None else counted(target)
+        counter = current(counters.get((whose, period)), start, trusted=trusted)
         resets_at = periods.ends(period, book.plan, starts[Period.DAY])
-        states.append(CapState(cap, counter.used, counter.reserved, resets_at))
+        given = credit(book, target, start)
+        if cap.roll:
+            whole = counters.get((rolled(target), Period.ONCE), Counter(start, 0))
+            allowed = cap.limit * _days(book, cap, start) + credit(book, target, cap.created_at)
+            given = allowed - whole.used + counter.used - cap.limit
+        states.append(CapState(cap, counter.used, counter.reserved, resets_at, given))
     return states
 
 

@@ -123,6 +123,11 @@ class Meter:
         self._overhead_posted = self._overhead
         return new
 
+    @property
+    def payload_sent(self) -> int:
+        """Payload up so far, handed to the socket."""
+        return self.up
+
     def post_payload(self) -> tuple[int, int]:
         """Payload up and down since the last call; headers are somebody else's to count."""
         new = self.post(None)

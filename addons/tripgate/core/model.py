@@ -122,7 +122,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """A volume per period on a target, and what happens when it is used up."""
+    """A volume per period on a target, and what happens when it is used up.
+
+    ``action``: ``block``, ``essentials`` or ``throttle`` with ``rate`` (bits per second). ``roll``:
+    what a day leaves goes to the next days. ``free``: hours that do not count, as minutes of the
+    day in the plan's zone.
+    """
 
     target: Target
     period: Period
@@ -130,6 +135,49 @@ class Cap:
     action: str = "block"
     warn: tuple[int, ...] = (50, 80, 95)
     created_at: int = 0
+    rate: int | None = None
+    roll: bool = False
+    free: tuple[int, int] | None = None
+
+    @property
+    def soft(self) -> bool:
+        """Past the limit bytes go on moving, slower."""
+        return self.action != "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """Bytes given to (or, below zero, taken from) the limits of a target.
+
+    It counts in every period of the target that ``at`` (epoch seconds) lies in; what was used
+    stays as it is.
+    """
+
+    target: Target
+    volume: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """The highest warn level (percent) of a cap that was told in the period from ``start``."""
+
+    target: Target
+    period: Period
+    start: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asks for more data. ``answer``: empty, ``yes`` or ``no``."""
+
+    id: str
+    target: Target
+    volume: int
+    at: int
+    text: str = ""
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,24 +197,32 @@ class CapState:
     used: int
     reserved: int
     resets_at: int | None
+    credit: int = 0
     spent: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spent", self.used >= self.cap.limit)
+        object.__setattr__(self, "spent", self.used >= self.limit)
+
+    @property
+    def limit(self) -> int:
+        """What the cap and its credits allow in the present period."""
+        return max(0, self.cap.limit + self.credit)
 
     @property
     def remaining(self) -> int:
-        return max(0, self.cap.limit - self.used)
+        return max(0, self.limit - self.used)
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """One counter that a grant goes through, with the limit if a cap or the plan sets one.
 
-    ``start`` is when the period began; ``limit`` is ``None`` where bytes are only counted.
+    ``start`` is when the period began; ``limit`` is ``None`` where bytes are only counted. A
+    ``soft`` limit never refuses: past it grants go on, and say that it is reached.
     """
 
     target: Target
     period: Period
     start: int
     limit: int | None = None
+    soft: bool = False

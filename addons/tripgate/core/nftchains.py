@@ -119,7 +119,6 @@ def forward_chains(spec: RouterSpec) -> dict[str, Chain]:
                 "meta l4proto tcp reject with tcp reset",
                 f"{NOT_OPEN} counter drop",
                 *(("udp dport 443 @th,64,1 1 reject",) if spec.quic == "reject" else ()),
-                "ct mark @spent counter drop",
                 "quota name ct mark map @grants goto forwarded_up",
                 "goto forward_spent",
             ),
@@ -128,8 +127,6 @@ def forward_chains(spec: RouterSpec) -> dict[str, Chain]:
             "",
             (
                 "update @forwarded { ct mark counter }",
-                "ct state new counter drop",
-                "ct mark @spent counter drop",
                 "quota name ct mark map @grants accept",
                 "goto forward_spent",
             ),
@@ -138,7 +135,6 @@ def forward_chains(spec: RouterSpec) -> dict[str, Chain]:
             "type filter hook forward priority 0; policy drop;",
             (
                 *(() if spec.v6 else ("meta nfproto ipv6 drop",)),
-                "ct state invalid,untracked counter drop",
                 f"iifname {lan} oifname @uplinks goto forward_up",
                 f"iifname @uplinks oifname {lan} goto forward_down",
                 *(() if spec.isolation else (f"iifname {lan} oifname {lan} {IS_OPEN} accept",)),
@@ -170,7 +166,6 @@ def uplink_chains(spec: RouterSpec) -> dict[str, Chain]:
         "count_out": (
             "",
             (
-                f"meta mark set meta mark {_SLOT}",
                 "meta mark set ct mark",
                 # The box's own, untracked: what is in their mark is anybody's guess.
                 f"icmpv6 type {{ {_ND}, nd-router-solicit, {_MLD} }} meta mark set {marks.GATEWAY}",

@@ -9,8 +9,9 @@ Rules
    is counted last, after translation. Both by conntrack mark, in one element per slot.
 4. What is forwarded passes its slot's quota, ``until`` a limit. A packet that matches is granted;
    one that does not, or that has no quota at all, is dropped: no element, no bytes.
-5. The first packet past a quota puts its slot into ``spent``, and the quota is not asked again:
-   nft quotas count what they refuse, and a device that hammers must not use up its next grant.
+   So is what the uplink sends unasked: it has no slot, and nobody's has a quota.
+5. A quota counts what it refuses, so that once past it stays past, and nothing more passes until
+   the next grant makes it anew. The first packet past it puts its slot into ``spent``, to tell.
    Ingress past it is billed and still counted, in ``forwarded`` too. Conntrack entries stay.
 6. TCP is never forwarded: without a relay to take it, it is reset.
 7. Only the LAN and the uplinks are filtered on input; other interfaces are not ours. Nothing is

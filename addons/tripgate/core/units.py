@@ -24,9 +24,13 @@ _BITS = {"bit": 1, "kbit": 10**3, "Mbit": 10**6, "Gbit": 10**9}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _AMOUNT = re.compile(r"(\d{1,15}(?:\.\d{1,3})?)\s?([A-Za-z]{1,4})")
 
+_CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
+_WINDOW = re.compile(f"{_CLOCK}-{_CLOCK}")
+
 VOLUME_FORMS = "500MB, 1.5GB, 500MiB, 20480kB or 1000000B"
 RATE_FORMS = "512kbit or 5Mbit"
 DURATION_FORMS = "30m, 2h or 30d"
+WINDOW_FORMS = "22:00-07:00"
 CAP_FORMS = "500MB/day, 2GB/week, 10GB/month, 10GB/trip or 1GB/once"
 
 
@@ -74,6 +78,28 @@ def _parse(text: str, units: dict[str, int], most: int, what: str, forms: str) -
     if amount != amount.to_integral_value() or not 1 <= amount <= most:
         raise UnitError(f"{text[:40]!r} is out of range for a {what}: write {forms}")
     return int(amount)
+
+
+def parse_window(text: str) -> tuple[int, int]:
+    """``22:00-07:00`` as minutes of the day; the end may lie before the beginning."""
+    match = _WINDOW.fullmatch(text) if text.isascii() else None
+    if match is None:
+        raise UnitError(f"{text[:40]!r} is not a daily window: write {WINDOW_FORMS}")
+    begin_h, begin_m, end_h, end_m = map(int, match.groups())
+    return begin_h * 60 + begin_m, end_h * 60 + end_m
+
+
+def format_window(window: tuple[int, int]) -> str:
+    """``22:00-07:00``."""
+    return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in window)
+
+
+def format_rate(rate: int) -> str:
+    """As :func:`parse_rate` reads it: ``64kbit``, ``1.5Mbit``."""
+    for name in ("Gbit", "Mbit", "kbit"):
+        if rate >= _BITS[name] and rate * 1000 % _BITS[name] == 0:
+            return f"{Decimal(rate) / _BITS[name]:f}{name}"
+    return f"{rate}bit"
 
 
 def format_volume(volume: int, unit: str = "GB") -> str:

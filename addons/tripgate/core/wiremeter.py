@@ -76,6 +76,10 @@ class WireMeter(Meter):
         self._up_posted, self._down_posted = up, self.down
         return new
 
+    @property
+    def payload_sent(self) -> int:
+        return self.payload_up
+
     def post_payload(self) -> tuple[int, int]:
         up, down = self.payload_up - self._payload[0], self.payload_down - self._payload[1]
         self._payload = (self.payload_up, self.payload_down)

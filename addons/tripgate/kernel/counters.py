@@ -25,6 +25,7 @@ class KernelCounters:
         self._table = table
         self._links: dict[str, tuple[Total, Total]] = {}
         self._allowed: dict[int, int] = {}
+        self._spent: frozenset[int] = frozenset()
 
     def generation(self) -> str:
         """Which life of the counters this is."""
@@ -43,6 +44,7 @@ class KernelCounters:
             look = self._table.read()
         except ReadingError as error:
             raise OSError(str(error)) from error
+        self._spent = look.table.spent
         slots = {
             slot: SlotCount(Volume(count.up, count.down), look.table.forwarded.get(slot, 0))
             for slot, count in look.table.slots.items()
@@ -57,7 +59,9 @@ class KernelCounters:
         """Let so many more bytes of each slot be forwarded, from the last reading on."""
         wanted = {slot: self._table.forwarded(slot) + more for slot, more in volumes.items()}
         changed = {
-            slot: limit for slot, limit in wanted.items() if self._allowed.get(slot) != limit
+            slot: limit
+            for slot, limit in wanted.items()
+            if self._allowed.get(slot) != limit or (slot in self._spent and volumes[slot])
         }
         if changed:
             self._table.grant_all(changed)

@@ -6,7 +6,7 @@ Rules
    of the counter, may have passed. Repeating it changes nothing; a smaller one takes back.
 3. While a slot is not spent its quota is moved by the difference, in the kernel, so that no packet
    falls between reading and writing. Once spent nothing passes it any more, and it is made anew
-   from what was counted.
+   from what was counted: a slot that is told as spent wants its grant again, even the same one.
 4. A new program on an old table goes on: quotas and counters stand; devices are closed until
    they are opened again. After a loss of the table (:meth:`repair`) a slot gets what was granted
    less what was last read, never more.
@@ -32,8 +32,8 @@ from tripgate.core.routerspec import RouterSpec, Station, check_slot
 from tripgate.kernel.links import read_links
 from tripgate.kernel.nft import Nft, NftError
 
-# A quota in a listing: its limit moves with every grant.
-_QUOTA = re.compile(r"^\tquota \w+ \{\n.*?^\t\}\n\s*?^", re.MULTILINE | re.DOTALL)
+# Quotas in a listing, whose limits move with every grant, and the empty lines about them.
+_QUOTA = re.compile(r"^\tquota \w+ \{\n.*?^\t\}\n|^\n", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

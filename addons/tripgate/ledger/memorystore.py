@@ -103,7 +103,7 @@ class MemoryStore:
     # -- grant.lua --------------------------------------------------------------------------
 
     def grant(self, request: GrantRequest) -> Grant:
-        """Rules 2 to 6; who asks and what for was checked."""
+        """Rules 2 to 7; who asks and what for was checked."""
         known = self.leases.get(request.lease)
         lease = known or Lease()
         if not lease.open:
@@ -113,23 +113,28 @@ class MemoryStore:
         if known or lease.granted:
             self.leases[request.lease] = lease
         limited = [limit for limit in request.limits if limit.limit is not None]
-        tightest = min(limited, key=self._left, default=None)
+        hard = [limit for limit in limited if not limit.soft]
+        tightest = min(hard, key=self._left, default=None)
+        reached = tuple(limit for limit in limited if limit.soft and self._left(limit) <= 0)
         if lease.granted > request.have:
-            return self._granted(lease, tightest)
+            return self._granted(lease, tightest, reached)
         if tightest and self._left(tightest) <= 0:
             used = self.counts[tightest.target, tightest.period].used
-            return Grant(lease.granted, left=0, binding=tightest, binding_used=used)
-        self._raise(lease, request, limited)
+            return Grant(
+                lease.granted, left=0, binding=tightest, binding_used=used, reached=reached
+            )
+        offering = [limit for limit in limited if limit not in reached]
+        self._raise(lease, request, offering)
         if lease.granted:
             self.leases[request.lease] = lease
-        return self._granted(lease, tightest)
+        return self._granted(lease, tightest, reached)
 
-    def _granted(self, lease: Lease, tightest: Limit | None) -> Grant:
+    def _granted(self, lease: Lease, tightest: Limit | None, reached: tuple[Limit, ...]) -> Grant:
         left = max(0, self._left(tightest)) if tightest else None
-        return Grant(lease.granted, final=left == 0, left=left)
+        return Grant(lease.granted, final=left == 0, left=left, reached=reached)
 
     def _raise(self, lease: Lease, request: GrantRequest, limited: Iterable[Limit]) -> None:
-        """Rules 4 to 6."""
+        """Rules 4 to 7."""
         over = max(0, lease.settled - lease.granted)
         slice_ = max(0, request.want - over)
         offers = [self._offer(limit, request.share) for limit in limited]
@@ -165,7 +170,7 @@ class MemoryStore:
         """What a counter offers, and whether that is a final unit."""
         left, among = self._left(limit), share.get(limit.target, 1)
         if left <= FINAL or among <= 1:
-            return left, left <= FINAL
+            return left, left <= FINAL and not limit.soft
         return max(1, left // (2 * among)), False
 
     # -- settle.lua -------------------------------------------------------------------------

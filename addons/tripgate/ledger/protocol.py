@@ -58,6 +58,7 @@ class Grant:
     """``granted`` is cumulative; unchanged means refused, ``binding`` says by which limit.
 
     ``final`` is RFC 8506's final unit (section 5.6): there is no more after this.
+    ``reached`` are the soft limits that have nothing left: bytes go on, slower.
     ``left`` is what the limits leave beyond this grant; ``None``: nothing limits it.
     ``stale`` asks the caller to read the book again; nothing was granted.
     """
@@ -68,6 +69,7 @@ class Grant:
     binding: Limit | None = None
     binding_used: int = 0
     stale: bool = False
+    reached: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

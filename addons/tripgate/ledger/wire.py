@@ -32,7 +32,12 @@ def grant(request: GrantRequest, gateway: str, instance: str) -> str:
             "want": _amount(request.want),
             "trusted": request.trusted,
             "limits": [
-                [*_place(limit), _limit(limit), request.share.get(limit.target, 1)]
+                [
+                    *_place(limit),
+                    _limit(limit),
+                    request.share.get(limit.target, 1),
+                    limit.soft,
+                ]
                 for limit in request.limits
             ],
         }
@@ -41,13 +46,14 @@ def grant(request: GrantRequest, gateway: str, instance: str) -> str:
 
 def granted(answer: Sequence[str], request: GrantRequest) -> Grant:
     """The answer ``ok`` of ``grant.lua``."""
-    _, volume, final, left, binding, used = answer
+    _, volume, final, left, binding, used, reached = answer
     return Grant(
         granted=int(volume),
         final=final == "1",
         left=int(left) if left else None,
         binding=request.limits[int(binding) - 1] if int(binding) else None,
         binding_used=int(used),
+        reached=tuple(request.limits[int(index) - 1] for index in reached.split(",") if index),
     )
 
 

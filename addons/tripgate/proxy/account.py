@@ -20,6 +20,7 @@ from typing import Protocol
 from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.model import Limit
+from tripgate.core.throttle import Bucket
 
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
@@ -37,6 +38,7 @@ class Metered(Protocol):
     def meter(self) -> Meter: ...
     def wire(self) -> WireState | None: ...
     def window(self, volume: int) -> None: ...
+    def slow(self, bucket: Bucket | None) -> None: ...
     def cut(self) -> bool: ...
 
 
@@ -99,8 +101,8 @@ class Account:
         self.refusal: Refusal | None = None
         self.beyond: int | None = None
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
-        self.rate: int | None = None
-        """Bits per second that the flows may move together; ``None``: unthrottled."""
+        self.reached: tuple[Limit, ...] = ()
+        """Soft limits that are used up, as the last grant said."""
         self._share = FREE
         self._hold_below, self._hold_above = NEAR, FREE
         self._nothing = Budget(revoked=True)
@@ -136,9 +138,16 @@ class Account:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
         if self.lease:
             self.lease.slot.set(self.lease.budget.taken)
-            self.hold()
+        self.hold()
 
     # -- receive windows (rule 4) -----------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep them within what is left, when that has changed by enough."""
+        if self.beyond is not None:
+            room = self._room()
+            if not self._hold_below < room <= self._hold_above:
+                self._hold(room)
 
     def join(self, flow: Metered) -> None:
         """One flow more: it gets its share, the others less when that makes a difference."""
@@ -150,13 +159,6 @@ class Account:
             self._hold(room)
         else:
             flow.window(self._share)
-
-    def hold(self) -> None:
-        """Share out the receive windows anew where what is left has changed enough."""
-        if self.beyond is not None:
-            room = self.beyond + self.budget.left
-            if not self._hold_below < room <= self._hold_above:
-                self._hold(room)
 
     def hold_windows(self) -> None:
         """Share out the receive windows anew, after a change of what is left."""

@@ -12,11 +12,12 @@ Rules
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
+from tripgate.core.classify import Catalogue
 from tripgate.core.model import Device, DeviceState, Limit, Period
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
@@ -27,7 +28,8 @@ from tripgate.ledger.protocol import (
     LedgerDown,
     Registry,
 )
-from tripgate.proxy.account import Account, Lease, Refusal
+from tripgate.proxy.account import PACKET, Account, Lease, Refusal
+from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
 
 RETRY_S = 5.0
@@ -57,11 +59,13 @@ class LeaseDesk:
         clock: Clock,
         stats: Stats,
         make_account: Callable[[str, Callable[[Account], None]], Account] = Account,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._make_account = make_account
         self.stores: Stores
         self.clock = clock
         self.stats = stats
+        self.judge = Judge(catalogue or Catalogue({}), clock, stats)
         self.book: Book = EMPTY
         self.version = -1
         self.accounts: dict[str, Account] = {}
@@ -89,13 +93,15 @@ class LeaseDesk:
         self.turn(force=True)
         for account in list(self.accounts.values()):
             self._follow_book(account)
+        self.judge.learn(book)
+        self.judge.follow(self.accounts.values())
 
     def turn(self, *, force: bool = False) -> None:
         """Let the periods follow the clock, once it is trusted (or the plan was edited)."""
         if not (force or not self.starts or self.clock.trusted()):
             return
         starts = period.starts(self.book.plan, int(self.clock.wall()))
-        if starts != self.starts:
+        if starts != self.starts or limits.tallied(self.book):
             self.starts = starts
             for account in self.accounts.values():
                 self._follow_limits(account)
@@ -112,11 +118,12 @@ class LeaseDesk:
     def _follow_limits(self, account: Account) -> None:
         if account.lease is None or account.lease.limits != self._limits(account.device):
             account.refusal = None
+            account.reached = ()
             account.revoke()
 
     def _limits(self, device_id: str) -> tuple[Limit, ...]:
         device = self.book.devices.get(device_id) or _gone(device_id)
-        return limits.limits_for(self.book, device, self.starts)
+        return limits.limits_for(self.book, device, self.starts, int(self.clock.wall()))
 
     # -- accounts and leases ----------------------------------------------------------------
 
@@ -184,6 +191,7 @@ class LeaseDesk:
             await asyncio.sleep(RETRY_EVERY_S)
 
     async def _ask(self, account: Account) -> None:
+        asked_again = False
         for _ in range(STALE_TRIES):
             lease = await self._ready_lease(account)
             grant = await self._grant(account, lease)
@@ -192,11 +200,14 @@ class LeaseDesk:
             elif grant.granted > lease.budget.granted:
                 await self._journal(account, lease, grant)
                 if not lease.rotate:
-                    account.beyond = grant.left
-                    lease.budget.grow(grant.granted, self.clock.monotonic())
-                    lease.budget.final = grant.final
-                    account.refusal = None
-                    account.grown()
+                    self._grow(account, lease, grant)
+                    return
+            elif not asked_again and self.settle_now:
+                # What moved and is not settled stands in the way as reserve, and a refusal is to
+                # say what was used: settle first, then take no for an answer.
+                asked_again = True
+                await self.settle_now()
+                if lease.budget.left >= PACKET:  # estimates had it empty, the count does not
                     return
             elif not lease.rotate:
                 lease.budget.final = True
@@ -205,6 +216,14 @@ class LeaseDesk:
                 )
                 return
         raise LedgerDown("the settings change faster than a lease can be granted: try again")
+
+    def _grow(self, account: Account, lease: Lease, grant: Grant) -> None:
+        account.beyond = grant.left
+        account.reached = grant.reached
+        lease.budget.grow(grant.granted, self.clock.monotonic())
+        lease.budget.final = grant.final
+        account.refusal = None
+        account.grown()
 
     async def _ready_lease(self, account: Account) -> Lease:
         if account.lease and account.lease.rotate:
@@ -244,7 +263,7 @@ class LeaseDesk:
         record = LeaseRecord(
             lease=lease.id,
             device=account.device,
-            limits=lease.limits,
+            limits=tuple(replace(limit, soft=False) for limit in lease.limits),
             granted=grant.granted,
             trusted=self.clock.trusted(),
         )

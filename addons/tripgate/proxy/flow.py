@@ -4,7 +4,8 @@ Rules
 1. A byte moves after ``up``/``down`` gave it away, and never otherwise.
 2. Cut means: no budget, both sockets reset. Closing politely would make a truncated download look
    complete.
-3. The last word is the kernel's: at the end the socket's ``tcp_info`` says what arrived unread
+3. A slowed flow takes from its bucket first; what the budget then does not give goes back there.
+4. The last word is the kernel's: at the end the socket's ``tcp_info`` says what arrived unread
    and what was never sent.
 """
 
@@ -14,9 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 from tripgate.core.meter import Meter, WireState
+from tripgate.core.throttle import Bucket
 from tripgate.proxy import upstream
-from tripgate.proxy.account import Account
+from tripgate.proxy.account import FREE, Account
 from tripgate.proxy.desk import LeaseDesk
+
+LOOK_S = 0.5
+"""A waiting flow looks this often whether it is still slowed."""
 
 
 def reset(transport: asyncio.WriteTransport) -> None:
@@ -40,30 +45,39 @@ class Flow:
         self._desk = desk
         self._abort_client = abort_client
         self._is_cut = False
+        self._bucket: Bucket | None = None
         self._held = False
 
     # -- bytes ------------------------------------------------------------------------------
 
     def try_up(self, want: int) -> int:
         """Take what may be sent now, without waiting; 0 if there is none."""
-        return 0 if self._over else self._took(self.meter.take_up(want))
+        return self._try(self.meter.take_up, want)
 
     async def up(self, want: int) -> int:
         """Take up to ``want`` bytes to send; waits for a grant; 0: cut."""
         while not (got := self.try_up(want)):
-            if not await self._more():
+            if not await self._more(want):
                 return 0
         return got
 
     async def down(self, want: int) -> int:
         """Take up to ``want`` bytes to deliver; waits for a grant; 0: cut."""
-        while not (got := self._try_down(want)):
-            if not await self._more():
+        while not (got := self._try(self.meter.take_down, want)):
+            if not await self._more(want):
                 return 0
         return got
 
-    def _try_down(self, want: int) -> int:
-        return 0 if self._over else self._took(self.meter.take_down(want))
+    def _try(self, take: Callable[[int], int], want: int) -> int:
+        if self._over:
+            return 0
+        bucket = self._bucket
+        if bucket is None:
+            return self._took(take(want))
+        portion = bucket.take(want, self._desk.clock.monotonic())
+        got = self._took(take(portion)) if portion else 0
+        bucket.put_back(portion - got)
+        return got
 
     def _took(self, got: int) -> int:
         if got:
@@ -72,8 +86,32 @@ class Flow:
             self._desk.low(self.account)
         return got
 
-    async def _more(self) -> bool:
-        return not self._over and await self._desk.more(self.account)
+    async def _more(self, want: int) -> bool:
+        """Wait for a grant, and for the bucket; False: cut."""
+        if self._over or not await self._desk.more(self.account):
+            return False
+        wait = self._wait(want)
+        if wait:
+            await asyncio.sleep(min(wait, LOOK_S))
+        return True
+
+    def _wait(self, want: int) -> float:
+        """Seconds until the bucket has something."""
+        return self._bucket.delay(want, self._desk.clock.monotonic()) if self._bucket else 0.0
+
+    def see(self, data: bytes) -> None:
+        """The client's next bytes: they may name the destination, and the name decides."""
+        named = self.meter.named
+        self.meter.see(data)
+        if self.meter.named and not named:
+            self._desk.judge.apply(self.account, self)
+
+    def slow(self, bucket: Bucket | None) -> None:
+        """Take from this bucket too, or from none; the window follows."""
+        if bucket is not self._bucket:
+            self._bucket = bucket
+            self.window(int(bucket.rate / 8 * LOOK_S) if bucket else FREE)
+            self.account.hold_windows()
 
     @property
     def _over(self) -> bool:
@@ -86,6 +124,7 @@ class Flow:
         assert isinstance(transport, asyncio.WriteTransport)
         self.transport = transport
         self.account.join(self)
+        self._desk.judge.apply(self.account, self)
 
     def lost(self) -> None:
         """The upstream socket is about to be closed: count the rest."""

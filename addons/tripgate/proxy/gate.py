@@ -24,6 +24,7 @@ from tripgate.ledger.protocol import LedgerDown
 from tripgate.proxy import dial
 from tripgate.proxy.account import Refusal
 from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.plans import PlanKeeper
 from tripgate.proxy.stats import Stats
 
 PER_DEVICE = 1_024
@@ -33,7 +34,10 @@ log = logging.getLogger("tripgate.gate")
 
 
 class Turned(Exception):
-    """A refusal: ``kind`` is ``pending``, ``blocked``, ``cap``, ``ledger`` or ``destination``."""
+    """A refusal.
+
+    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger`` or ``destination``.
+    """
 
     def __init__(self, kind: str, text: str, refusal: Refusal | None = None) -> None:
         super().__init__(text)
@@ -100,6 +104,7 @@ class Gate:
     ) -> None:
         self.desk = desk
         self.ready = False
+        self.plans = PlanKeeper(desk)
         self.pages: OwnPages | None = None
         self._devices = devices
         self._page = page
@@ -148,8 +153,8 @@ class Gate:
 
     # -- destinations -----------------------------------------------------------------------
 
-    async def admit(self, who: Client) -> str:
-        """The id of the device that pays. Raises :class:`Turned`."""
+    async def admit(self, who: Client, host: str | None = None) -> str:
+        """The id of the device that pays; ``host``: the clean name. Raises :class:`Turned`."""
         try:
             device = self.device(who) or await self._devices.enrol(who)
         except (LedgerDown, book.BookError) as error:
@@ -163,6 +168,14 @@ class Gate:
             refusal = account.refusal
             kind = refusal.kind if refusal else "ledger"
             raise Turned(kind, "no data left" if kind == "cap" else "no ledger", refusal)
+        verdict = self.desk.judge.verdict(account, host)
+        if not verdict.passes:
+            self.desk.judge.held_back(verdict, host)
+            raise Turned("policy" if verdict.policy else "cap", verdict.reason)
+        try:
+            await self.plans.first_use()
+        except LedgerDown as error:
+            raise Turned("ledger", str(error)) from error
         return device.id
 
     async def connect(self, who: Client, host: str, port: int) -> socket.socket:

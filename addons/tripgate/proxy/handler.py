@@ -138,7 +138,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         if server.transport_protocol != "tcp" or not server.address:
             raise OSError("only TCP to a named destination is carried")
         host, port = str(server.address[0]), int(server.address[1])
-        device = await self.gate.admit(self.who)
+        device = await self.gate.admit(self.who, self.gate.name(host))
         server.timestamp_start = time.time()
         sock = await self.gate.connect(self.who, host, port)
         server.timestamp_tcp_setup = time.time()

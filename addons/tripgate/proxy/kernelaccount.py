@@ -3,7 +3,8 @@
 Rules
 1. What is charged are L3 bytes on the uplink, from the kernel's counters. Flows take estimates in
    between, so that a cut comes in time; a reading puts the truth in their place.
-2. A flow tells the names only (:mod:`tripgate.core.attribution`).
+2. A flow tells the names only (:mod:`tripgate.core.attribution`), and what it has taken that is
+   not sent yet: that stays charged as an estimate.
 3. Forwarded packets never ask anybody: the kernel holds a part of the budget for them (``held``)
    and drops what is beyond, also when this process is dead.
 4. After a crash the kernel still has its counts, so estimates are not kept anywhere.
@@ -45,6 +46,7 @@ class KernelAccount(Account):
         self.present = False
         self.refill: Callable[[], None] | None = None
         self._forward_rate = 0.0
+        self._sending: set[Metered] = set()
 
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
@@ -71,6 +73,7 @@ class KernelAccount(Account):
         flow.meter.end(None)
         self._name(flow, sure=True)
         self.flows.discard(flow)
+        self._sending.discard(flow)
 
     def _name(self, flow: Metered, *, sure: bool) -> None:
         meter = flow.meter
@@ -79,6 +82,8 @@ class KernelAccount(Account):
         payload = Volume(*meter.post_payload())
         if payload.total:
             self._attribution.add(meter.name, payload)
+        if payload.up:
+            self._sending.add(flow)
 
     def spend_rest(self, name: str | None) -> None:
         """Too little for a packet: an estimate, so that somebody asks for more."""
@@ -101,8 +106,20 @@ class KernelAccount(Account):
         if self.lease is not None:
             self.lease.budget.count(counted.total.total)
             self.lease.slot.set(self.lease.budget.counted)
+            self.lease.budget.charge(self._unsent())
         if elapsed > 0:
             self._forward_rate += 0.5 * (counted.forwarded / elapsed - self._forward_rate)
+
+    def _unsent(self) -> int:
+        """Payload that was taken and lies in send buffers: the kernel will count it."""
+        waiting = {flow: self._waits(flow) for flow in self._sending}
+        self._sending = {flow for flow, volume in waiting.items() if volume}
+        return sum(waiting.values())
+
+    @staticmethod
+    def _waits(flow: Metered) -> int:
+        wire = flow.wire()
+        return max(0, flow.meter.payload_sent - wire.sent) if wire else 0
 
     def hold_for_kernel(self, open_: bool) -> int:
         """Set a part of the budget aside for forwarded packets; its size in bytes."""

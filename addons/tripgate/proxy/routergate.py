@@ -58,7 +58,10 @@ class RouterGate:
         turned = self._turned(device)
         if turned is None and device is not None:
             name = asked.name or self._asked_for(client, asked.destination[0])
-            return Allow(self._desk.account(device.id), device.slot, name)
+            account = self._desk.account(device.id)
+            turned = self._held_back(account, name)
+            if turned is None:
+                return Allow(account, device.slot, name)
         assert turned is not None
         return Refuse(turned.verdict, self._answer(client, device, turned, asked))
 
@@ -79,6 +82,15 @@ class RouterGate:
         if refusal.kind == "ledger" and age > REFUSAL_STANDS_S:
             return None
         return Turned(refusal.kind, "no data left", refusal)
+
+    def _held_back(self, account: Account, name: str | None) -> Turned | None:
+        """What policies and soft caps say."""
+        judge = self._desk.judge
+        verdict = judge.verdict(account, name)
+        if verdict.passes:
+            return None
+        judge.held_back(verdict, name)
+        return Turned("policy" if verdict.policy else "cap", verdict.reason)
 
     def _answer(
         self, client: IPAddress, device: Device | None, turned: Turned, asked: Asked

@@ -19,6 +19,8 @@ from tripgate.ledger.protocol import LedgerDown, Settlement
 from tripgate.ledger.recovery import replay
 from tripgate.proxy.account import Account, Lease, Moved
 from tripgate.proxy.desk import LeaseDesk
+from tripgate.proxy.plans import PlanKeeper
+from tripgate.proxy.warn import Warner
 
 EVERY_S = 0.7
 AGAIN_S = 0.1
@@ -44,12 +46,14 @@ class Settler:
         """``read`` brings the kernel's counts to the accounts, where it counts."""
         self._desk = desk
         self._read = read
+        self._plans = PlanKeeper(desk)
+        self._warner = Warner(desk)
         self._catalogue = catalogue
         self._pending: Batch | None = None
         self._lock = asyncio.Lock()
         self._readable = True
         self._settled_at = 0.0
-        desk.settle_now = self.settle
+        desk.settle_now = self.count_and_settle
 
     async def run(self) -> None:
         """Settle every ``EVERY_S`` seconds until cancelled."""
@@ -58,16 +62,22 @@ class Settler:
             self._desk.turn()
             self.read()
             self.measure()
+            self._desk.judge.follow(self._desk.accounts.values())
+            await self._turn()
             await self.settle()
             now = self._desk.clock.monotonic()
             self._desk.stores.journal.tick(now, contact=self._desk.stats.ledger_up)
 
     async def refresh(self) -> None:
         """Settle now, for somebody who is about to look; not more often than ``AGAIN_S``."""
-        now = self._desk.clock.monotonic()
-        if now - self._settled_at >= AGAIN_S:
+        if self._desk.clock.monotonic() - self._settled_at >= AGAIN_S:
+            await self.count_and_settle()
+
+    async def count_and_settle(self) -> None:
+        """Settle all there is; the kernel is read for it, but not more often than ``AGAIN_S``."""
+        if self._desk.clock.monotonic() - self._settled_at >= AGAIN_S:
             self.read()
-            await self.settle()
+        await self.settle()
 
     def read(self) -> None:
         """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""
@@ -80,6 +90,14 @@ class Settler:
             self._readable = False
         else:
             self._readable = True
+
+    async def _turn(self) -> None:
+        """Plans that begin and end, warnings that are due."""
+        try:
+            await self._plans.turn()
+            await self._warner.turn()
+        except LedgerDown as error:
+            self._desk.failed(error)
 
     def measure(self) -> None:
         now = self._desk.clock.monotonic()

@@ -87,7 +87,7 @@ class MeteredWriter:
 
     def write(self, data: bytes) -> None:
         self._backlog.moved()
-        self._flow.meter.see(data)
+        self._flow.see(data)
         if not self._waiting:
             got = self._flow.try_up(len(data))
             if got:

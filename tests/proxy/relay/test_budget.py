@@ -145,7 +145,7 @@ async def test_what_arrived_unread_at_the_cut_is_charged(
     await send(server, bytes(50_000))
     await until(lambda: _received(world) >= 50_000)
     world.account.cut()
-    assert world.account.posted.up + world.account.posted.down >= before + 50_000
+    assert world.account.budget.taken >= before + 50_000
 
 
 def _received(world: RelayWorld) -> int:

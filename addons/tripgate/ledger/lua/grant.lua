@@ -13,12 +13,15 @@
 --    section 5.6). Else left, or left/(2 x share) where several devices share the target.
 -- 5. The least offer is granted, no more than is wanted unless it is a final unit, in every
 --    counter or not at all. Counters without a limit only count.
--- 6. What the lease has overrun comes on top: it is used already and takes no reserve.
+-- 6. A soft limit (its cap slows and does not stop) offers what it has left, like any other, and
+--    then no longer limits: the answer names the soft limits that have nothing left. It makes no
+--    unit final and does not count in what is left.
+-- 7. What the lease has overrun comes on top: it is used already and takes no reserve.
 --
 -- ARGV: JSON {gateway, instance, version, lease, device, have, want, trusted,
---             limits: [[target, period, start, limit or -1, share], ...]}
+--             limits: [[target, period, start, limit or -1, share, soft], ...]}
 -- Returns {'fenced'}, {'stale'} or {'ok', granted, final, left beyond it or '' where nothing limits,
---   the limit that refuses (from 1) or 0, its used}.
+--   the limit that refuses (from 1) or 0, its used, the soft limits reached (from 1, by commas)}.
 
 local FINAL = 65536
 local ask = cjson.decode(ARGV[1])
@@ -31,7 +34,7 @@ if number(redis.call('GET', PREFIX .. 'version'), PREFIX .. 'version') ~= ask.ve
 end
 local record = lease(ask.lease)
 if not record.open then
-  return {'ok', digits(ask.have), '0', '0', '0', '0'}
+  return {'ok', digits(ask.have), '0', '0', '0', '0', ''}
 end
 record.device = ask.device
 
@@ -60,27 +63,30 @@ local function join()
   record.at = at
 end
 
--- Rule 4: the least that is left anywhere, in which limit, the least offer, whether it is final.
+-- Rules 4 and 6: the least that is left anywhere, in which limit, the least offer, whether it is
+-- final, the soft limits reached.
 local function room()
-  local least, binding, offer, final = nil, 0, nil, false
+  local least, binding, offer, final, reached = nil, 0, nil, false, {}
   for i, limit in ipairs(ask.limits) do
     if limit[4] >= 0 then
       local now = scope(limit[1]).now
       local left = limit[4] - now[limit[2] .. '.used'] - now[limit[2] .. '.reserved']
-      if not least or left < least then
+      if not limit[6] and (not least or left < least) then
         least, binding = left, i
       end
       local whole = left <= FINAL or limit[5] <= 1
       local this = whole and left or math.max(1, math.floor(left / (2 * limit[5])))
-      if not offer or this < offer then
-        offer, final = this, left <= FINAL
+      if limit[6] and left <= 0 then
+        reached[#reached + 1] = i
+      elseif not offer or this < offer then
+        offer, final = this, left <= FINAL and not limit[6]
       end
     end
   end
-  return least, binding, offer, final
+  return least, binding, offer, final, table.concat(reached, ',')
 end
 
-local function answer(left, binding)
+local function answer(left, binding, reached)
   local used = 0
   if binding > 0 then
     local limit = ask.limits[binding]
@@ -91,16 +97,16 @@ local function answer(left, binding)
   end
   save_scopes()
   return {'ok', digits(record.granted), left and left <= 0 and binding == 0 and '1' or '0',
-    left and digits(math.max(0, left)) or '', digits(binding), digits(used)}
+    left and digits(math.max(0, left)) or '', digits(binding), digits(used), reached}
 end
 
 join()
-local least, binding, offer, final = room()
+local least, binding, offer, final, reached = room()
 if record.granted > ask.have then
-  return answer(least, 0)
+  return answer(least, 0, reached)
 end
 if least and least <= 0 then
-  return answer(least, binding)
+  return answer(least, binding, reached)
 end
 local over = math.max(0, record.settled - record.granted)
 local slice = math.max(0, ask.want - over)
@@ -109,4 +115,4 @@ if offer then
 end
 record.granted = record.granted + (slice > 0 and over or math.min(ask.want, over)) + slice
 post(record, slice, 0)
-return answer(least and least - slice, 0)
+return answer(least and least - slice, 0, reached)

@@ -12,11 +12,14 @@ import select
 import socket
 
 from tripgate.core.meter import WireState
+from tripgate.core.throttle import Bucket
 from tripgate.core.wiremeter import WireMeter
 from tripgate.proxy import upstream
+from tripgate.proxy.account import FREE
 from tripgate.proxy.relay.engine import BOTH, Engine
 from tripgate.proxy.relay.lane import Lane
 from tripgate.proxy.relay.purse import Purse
+from tripgate.proxy.relay.throttle import AHEAD, Throttle
 from tripgate.proxy.relay.way import GONE, Way
 
 SYN_WINDOW = 64 * 1024
@@ -36,6 +39,7 @@ class RelayFlow:
         "_lane",
         "_out",
         "_purse",
+        "_throttle",
         "_up",
         "asked_window",
         "client",
@@ -59,6 +63,7 @@ class RelayFlow:
         self._down: Way
         self._connected = self._finished = self._out = self._held = False
         self.asked_window: int | None = None  # never told: the kernel's own
+        self._throttle: Throttle | None = None
         self._active_at = lane.engine.now
 
     # -- connect ----------------------------------------------------------------------------
@@ -154,9 +159,12 @@ class RelayFlow:
 
     def room(self, way: Way, want: int) -> int:
         """How much ``way`` may read now; 0: it is called again when that changes."""
-        room = self._purse.room(way, want)
-        room = room and self.meter.room(room)
-        if not room and not self._finished and not self._purse.throttled(way):
+        throttle = self._throttle
+        room = want if throttle is None else throttle.room(way, want)
+        if not room:
+            return 0
+        room = self.meter.room(room)
+        if not room and not self._finished:
             self._purse.wait(way)
         return room
 
@@ -166,7 +174,9 @@ class RelayFlow:
             self.meter.moved_up(volume)
         else:
             self.meter.moved_down(volume)
-        self._purse.taken(volume)
+        if self._throttle is not None:
+            self._throttle.took(volume)
+        self._purse.taken()
 
     def ended(self, way: Way, dst: socket.socket) -> None:
         """``way`` is at its end: so the other side's input is."""
@@ -184,9 +194,29 @@ class RelayFlow:
     def window(self, volume: int) -> None:
         """Offer the server at most ``volume`` bytes beyond what was read."""
         self.asked_window = volume
-        volume = self._purse.window(volume)
+        volume = volume if self._throttle is None else min(volume, AHEAD)
         if self._connected or volume < SYN_WINDOW:
             self._held = upstream.set_window(self.server, volume, held=self._held)
+
+    def slow(self, bucket: Bucket | None) -> None:
+        """Move at the bucket's rate, with all others that it slows; ``None``: freely."""
+        if self._finished:
+            return
+        old = self._throttle
+        new = self._lane.throttles.of(bucket) if bucket is not None else None
+        self._leave(old)
+        if new is old:
+            return
+        self._throttle = new
+        self.window(FREE if self.asked_window is None else self.asked_window)
+        for way in (self._up, self._down):
+            self.engine.again(way)
+
+    def _leave(self, throttle: Throttle | None) -> None:
+        if throttle is not None:
+            for way in (self._up, self._down):
+                throttle.leave(way)
+            self._lane.throttles.leave(throttle)
 
     def cut(self) -> bool:
         """Reset both sides; False: it was over before."""
@@ -214,6 +244,8 @@ class RelayFlow:
             if not self._down.ended or reset:
                 last = upstream.last_word(self.server, dead=reset)
         self._purse.end(self, last)
+        self._leave(self._throttle)
+        self._throttle = None
         for way in (self._up, self._down):
             self._purse.leave(way)
             way.drop()

@@ -11,6 +11,7 @@ from collections import Counter
 from tripgate.proxy.dial import CONNECT_S
 from tripgate.proxy.gate import IN_ALL, PER_DEVICE
 from tripgate.proxy.relay.engine import Engine
+from tripgate.proxy.relay.throttle import Throttles
 from tripgate.proxy.stats import Stats
 
 HUSH_S = 0.3
@@ -36,6 +37,7 @@ class Lane:
         self.lingering = engine.deadlines(LINGER_S)
         self.idle = engine.deadlines(HALF_IDLE_S)
         self.connections = 0
+        self.throttles = Throttles(engine)
         self._crowd: Counter[str] = Counter()
 
     def count_in(self, crowd: str) -> bool:

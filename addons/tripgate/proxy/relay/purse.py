@@ -1,4 +1,4 @@
-"""What the flows of one device share: the wait for a grant, and the rate.
+"""What the flows of one device share: the wait for a grant.
 
 Rules
 1. One future for all flows that wait; they go on together when it is done, and each finds out for
@@ -12,14 +12,9 @@ from typing import Protocol
 
 from tripgate.core.lease import Budget
 from tripgate.core.meter import WireState
-from tripgate.proxy.account import FREE, Account, Metered
+from tripgate.proxy.account import Account, Metered
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.relay.engine import Engine, Turn
-from tripgate.proxy.relay.throttle import Throttle
-
-AHEAD = 16 * 1024
-"""The receive buffer of a throttled flow: the kernel doubles it, and never offers a window beyond
-that, so the uplink is at most 32 KiB ahead of what was delivered."""
 
 
 class Waiting(Turn, Protocol):
@@ -37,7 +32,7 @@ class Flow(Metered, Protocol):
 class Purse:
     """An account as its flows use it."""
 
-    __slots__ = ("_rate", "_task", "_throttle", "_waiting", "account", "desk", "engine")
+    __slots__ = ("_task", "_waiting", "account", "desk", "engine")
 
     def __init__(self, desk: LeaseDesk, account: Account, engine: Engine) -> None:
         self.desk = desk
@@ -45,45 +40,16 @@ class Purse:
         self.engine = engine
         self._waiting: dict[Waiting, None] = {}
         self._task: asyncio.Task[None] | None = None
-        self._throttle: Throttle | None = None
-        self._rate: int | None = None
 
     # -- flows ------------------------------------------------------------------------------
 
     def join(self, flow: Flow) -> None:
         """One more; its receive window is set when there is reason to hold it."""
         self.account.join(flow)
-        if self.account.rate is not None and flow.asked_window is None:
-            flow.window(FREE)
 
     def end(self, flow: Flow, last: WireState | None) -> None:
         """One less."""
         self.account.end(flow, last)
-
-    def window(self, volume: int) -> int:
-        """``volume``, or less while the device is throttled."""
-        return volume if self.account.rate is None else min(volume, AHEAD)
-
-    # -- the rate ---------------------------------------------------------------------------
-
-    def room(self, turn: Turn, want: int) -> int:
-        """How much of ``want`` the rate lets through now; 0: it is called again."""
-        if self.account.rate != self._rate:
-            self._follow_rate()
-        return want if self._throttle is None else self._throttle.room(turn, want)
-
-    def _follow_rate(self) -> None:
-        rate = self._rate = self.account.rate
-        if self._throttle is not None:
-            self._throttle.close()
-        self._throttle = Throttle(self.engine, rate / 8) if rate is not None else None
-        for flow in self.account.flows:
-            flow.window(FREE)
-        self.account.hold_windows()
-
-    def throttled(self, turn: Turn) -> bool:
-        """It waits for the rate, not for a grant."""
-        return self._throttle is not None and turn in self._throttle
 
     # -- the budget -------------------------------------------------------------------------
 
@@ -91,10 +57,8 @@ class Purse:
         """What flows may take from now."""
         return self.account.budget
 
-    def taken(self, payload: int = 0) -> None:
+    def taken(self) -> None:
         """Bytes were charged and are about to move: keep the count, ask ahead when it is time."""
-        if self._throttle is not None:
-            self._throttle.took(payload)
         account = self.account
         account.moved()
         if account.budget.low:
@@ -109,8 +73,6 @@ class Purse:
     def leave(self, waiting: Waiting) -> None:
         """It is over: no grant matters to it."""
         self._waiting.pop(waiting, None)
-        if self._throttle is not None:
-            self._throttle.leave(waiting)
 
     async def _ask(self) -> None:
         granted = False

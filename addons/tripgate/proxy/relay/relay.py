@@ -56,9 +56,11 @@ class Relay(Lane):
 
     # -- clients ----------------------------------------------------------------------------
 
-    def listen(self, sock: socket.socket, destination: Callable[..., Address] = own_name) -> None:
+    def listen(
+        self, sock: socket.socket, destination: Callable[[socket.socket], Address] = own_name
+    ) -> Listener:
         """Accept from ``sock``; ``destination`` says where an accepted one wants to go."""
-        Listener(self.engine, self.enter, sock, destination)
+        return Listener(self.engine, self.enter, sock, destination)
 
     def enter(self, sock: socket.socket, client: Address, destination: Address) -> None:
         """A new connection, counted in; or reset, if there are too many."""
@@ -108,6 +110,7 @@ class Relay(Lane):
         self.stats.verdicts["allow"] += 1
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         flow.connect(family, asked.destination, verdict.mark)
+        self.desk.judge.apply(verdict.account, flow)
 
     def _purse(self, account: Account) -> Purse:
         purse = self._purses.get(account.device)

@@ -1,4 +1,4 @@
-"""A rate for the flows of one device, shared fairly.
+"""A rate for all flows that one cap or policy slows, shared fairly.
 
 Rules
 1. Payload of both directions counts. Who finds tokens and nobody waiting goes on at once.
@@ -9,14 +9,19 @@ Rules
 
 import asyncio
 
-from tripgate.core.bucket import Bucket
+from tripgate.core.bucket import CRUMB, Bucket
+from tripgate.core.throttle import Bucket as Slow
 from tripgate.proxy.relay.engine import Engine, Turn
+
+AHEAD = 16 * 1024
+"""The receive buffer of a throttled flow: the kernel doubles it, and never offers a window beyond
+that, so the uplink is at most 32 KiB ahead of what was delivered."""
 
 
 class Throttle:
-    """``rate`` in bytes per second."""
+    """``rate`` in bytes per second; ``users``: the flows that have it."""
 
-    __slots__ = ("_bucket", "_engine", "_ring", "_share", "_timer", "_turn")
+    __slots__ = ("_bucket", "_engine", "_ring", "_share", "_timer", "_turn", "users")
 
     def __init__(self, engine: Engine, rate: float) -> None:
         self._engine = engine
@@ -25,6 +30,7 @@ class Throttle:
         self._turn: Turn | None = None
         self._share = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.users = 0
 
     def __contains__(self, turn: Turn) -> bool:
         return turn in self._ring
@@ -56,9 +62,9 @@ class Throttle:
         engine = self._engine
         engine.now = engine.clock()
         self._bucket.fill(engine.now)
+        share = self._bucket.share(max(1, len(self._ring)))
         for turn in list(self._ring.values()):
-            share = self._bucket.share(max(1, len(self._ring)))
-            if not share:
+            if not share or self._bucket.tokens < min(share, CRUMB):
                 break
             if self._ring.pop(turn, None) is None:
                 continue
@@ -75,3 +81,26 @@ class Throttle:
         for turn in self._ring.values():
             self._engine.again(turn)
         self._ring.clear()
+
+
+class Throttles:
+    """The throttles in use, by the bucket of what slows."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: dict[int, tuple[Slow, Throttle]] = {}
+
+    def of(self, bucket: Slow) -> Throttle:
+        """The throttle of a bucket; every caller is a user until it says ``leave``."""
+        known = self._known.get(id(bucket))
+        throttle = known[1] if known else Throttle(self._engine, bucket.rate / 8)
+        self._known[id(bucket)] = bucket, throttle
+        throttle.users += 1
+        return throttle
+
+    def leave(self, throttle: Throttle) -> None:
+        """One user less; without any it is gone."""
+        throttle.users -= 1
+        if not throttle.users:
+            throttle.close()
+            self._known = {key: one for key, one in self._known.items() if one[1] is not throttle}

@@ -1,0 +1,95 @@
+"""``tripgate plan forecast``: when the plan runs out at this pace, and what a day may take."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, TypedDict
+
+from tripgate.cli.cells import instant, moment, volume
+from tripgate.cli.command import now, present, run
+from tripgate.cli.documents import plan_document, snapshot
+from tripgate.cli.options import Json, State
+from tripgate.cli.output import facts
+from tripgate.cli.store import Store
+from tripgate.core import usage
+from tripgate.core.forecast import DAY_H, ENOUGH_H, HOUR_S, Forecast, forecast
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LOOK_BACK_S = 7 * DAY_H * HOUR_S
+
+
+class ForecastDocument(TypedDict):
+    """``plan forecast``. Volumes in bytes; ``None``: open, or the plan lasts until it expires."""
+
+    enough_data: bool
+    hours_of_data: int
+    per_day_now: int
+    remaining: int | None
+    expires_at: str | None
+    exhausted_at: str | None
+    earliest: str | None
+    latest: str | None
+    per_day_left: int | None
+    per_person_per_day_left: int | None
+
+
+def show(state: State = None, as_json: Json = False) -> None:
+    """When the plan runs out at the pace of the last seven days, and what a day may take."""
+    present(run(state, read), _draw, as_json=as_json)
+
+
+async def read(store: Store) -> ForecastDocument:
+    """The forecast from the ledger's hours."""
+    at = now()
+    seen = await snapshot(store, at)
+    plan, document = seen.book.plan, plan_document(seen)
+    devices = [one for one in seen.book.devices if seen.tallies.seen.get(one, 0) > at - LOOK_BACK_S]
+    hours = range((at - LOOK_BACK_S) // HOUR_S * HOUR_S, at, HOUR_S)
+    names = [f"use:{device}:hour:{hour}" for device in devices for hour in hours]
+    past: Counter[int] = Counter()
+    for name, bucket in zip(names, await store.ledger.buckets(names), strict=True):
+        moved = sum(v for field, v in bucket.items() if field != usage.OVERHEAD)
+        past[int(name.rpartition(":")[2])] += moved
+    first = min((hour for hour, moved in past.items() if moved), default=at)
+    people = {one.person for one in seen.book.devices.values() if one.person}
+    expires = plan.expires_at if plan else None
+    left = document["remaining"]
+    made = forecast(past, first, at, remaining=left, expires_at=expires, people=len(people))
+    return _document(made, left, expires)
+
+
+def _document(made: Forecast, remaining: int | None, expires_at: int | None) -> ForecastDocument:
+    return {
+        "enough_data": made.enough,
+        "hours_of_data": made.hours,
+        "per_day_now": made.daily,
+        "remaining": remaining,
+        "expires_at": instant(expires_at),
+        "exhausted_at": instant(made.exhausted_at),
+        "earliest": instant(made.earliest),
+        "latest": instant(made.latest),
+        "per_day_left": made.per_day,
+        "per_person_per_day_left": made.per_person,
+    }
+
+
+def _draw(made: ForecastDocument) -> "RenderableType":
+    few = f"only {made['hours_of_data']} hours of data: a forecast needs {ENOUGH_H}"
+    lasts = "not before it expires" if made["expires_at"] else "not in sight"
+    end = moment(made["exhausted_at"]) if made["exhausted_at"] else lasts
+    between = [moment(one) if one else lasts for one in (made["earliest"], made["latest"])]
+    return facts(
+        [
+            ("runs out", end if made["enough_data"] else few),
+            ("between", " and ".join(between) if made["enough_data"] else "-"),
+            ("a day now", volume(made["per_day_now"])),
+            ("left", volume(made["remaining"])),
+            ("a day left", _open(made["per_day_left"])),
+            ("per person", _open(made["per_person_per_day_left"])),
+            ("expires", moment(made["expires_at"])),
+        ]
+    )
+
+
+def _open(size: int | None) -> str:
+    return "-" if size is None else volume(size)

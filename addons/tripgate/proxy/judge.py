@@ -1,0 +1,111 @@
+"""What policies and soft caps do to flows: turned away, cut, slowed, and counted.
+
+Rules
+1. A verdict on a flow is of now: at the connect, when its name becomes known, with every edit of
+   the book, and with every turn of the settlement loop (hours begin, policies end, caps are used
+   up).
+2. A flow that may no longer be is cut; one that is to be slowed gets the bucket of what slows it,
+   shared by everything that the same policy or cap slows.
+3. What a policy holds back is counted by attempt and by host, bounded.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tripgate.clock import Clock
+from tripgate.core import policybook
+from tripgate.core.book import EMPTY, Book
+from tripgate.core.classify import Catalogue
+from tripgate.core.limits import cap_of, targets_of
+from tripgate.core.model import Cap
+from tripgate.core.policy import Moment, Verdict
+from tripgate.core.throttle import Bucket
+from tripgate.proxy.account import Account, Metered
+from tripgate.proxy.stats import Stats
+
+MOST_HOSTS = 50
+
+
+@dataclass(slots=True)
+class Held:
+    """What one policy has held back since the gateway started."""
+
+    attempts: int = 0
+    hosts: set[str] = field(default_factory=set)
+
+
+class Judge:
+    """The policies of the present book, applied to the flows of accounts."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock, stats: Stats) -> None:
+        self.unmetered = False
+        """The uplink costs nothing now (:attr:`Policy.until_unmetered`)."""
+        self.held: dict[str, Held] = {}
+        self._catalogue = catalogue
+        self._clock = clock
+        self._stats = stats
+        self._book = EMPTY
+        self._policies = policybook.compiled(EMPTY)
+        self._buckets: dict[str, Bucket] = {}
+
+    def learn(self, book: Book) -> None:
+        """Judge by this book from now on."""
+        self._book, self._policies = book, policybook.compiled(book)
+        known = {policy.id for policy in book.policies}
+        self.held = {key: held for key, held in self.held.items() if key in known}
+
+    def verdict(self, account: Account, host: str | None) -> Verdict:
+        """On a flow of the account to ``host`` (a clean name, or none)."""
+        device = self._book.devices.get(account.device)
+        targets = targets_of(device) if device else ()
+        service = self._catalogue.classify(host)
+        return self._policies.decide(
+            targets, service, self._moment(), reached=self._reached(account), host=host
+        )
+
+    def held_back(self, verdict: Verdict, host: str | None) -> None:
+        """Count an attempt."""
+        if verdict.policy is not None:
+            held = self.held.setdefault(verdict.policy, Held())
+            held.attempts += 1
+            if host and len(held.hosts) < MOST_HOSTS:
+                held.hosts.add(host)
+
+    def follow(self, accounts: Iterable[Account]) -> None:
+        """Let every flow feel what holds now."""
+        used: set[str] = set()
+        for account in accounts:
+            for flow in list(account.flows):
+                used.add(_key(self.apply(account, flow)))
+        self._buckets = {key: one for key, one in self._buckets.items() if key in used}
+
+    def apply(self, account: Account, flow: Metered) -> Verdict:
+        """Cut, slow or free one flow."""
+        verdict = self.verdict(account, flow.meter.name)
+        if verdict.passes:
+            flow.slow(self._bucket(verdict))
+        elif flow.cut():
+            self._stats.cuts["policy" if verdict.policy else "cap"] += 1
+            self.held_back(verdict, flow.meter.name)
+        return verdict
+
+    def _bucket(self, verdict: Verdict) -> Bucket | None:
+        if verdict.rate is None:
+            return None
+        key = _key(verdict)
+        bucket = self._buckets.get(key)
+        if bucket is None or bucket.rate != verdict.rate:
+            bucket = self._buckets[key] = Bucket(verdict.rate)
+        return bucket
+
+    def _moment(self) -> Moment:
+        return Moment(int(self._clock.wall()), self._clock.trusted(), self.unmetered)
+
+    def _reached(self, account: Account) -> list[Cap]:
+        found = (cap_of(self._book, limit) for limit in account.reached)
+        return [cap for cap in found if cap is not None]
+
+
+def _key(verdict: Verdict) -> str:
+    cap = verdict.cap
+    return f"{cap.target}/{cap.period}" if cap else str(verdict.policy)

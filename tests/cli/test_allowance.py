@@ -1,0 +1,69 @@
+"""``give``, ``lend`` and ``request``: limits move, use does not, and the audit tells."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.cli.conftest import World
+from tripgate.core.model import Request, device_target
+
+MB = 1_000_000
+
+
+@pytest.fixture
+def family(world: World) -> World:
+    """phone and tablet with 10 MB a day each; the phone has used 4 MB."""
+    world.device("phone", "maria")
+    world.device("tablet", "maria")
+    for name in ("phone", "tablet"):
+        world.json("cap", "set", name, "10MB/day")
+    world.used(next(iter(world.book.devices)), MB, 3 * MB)
+    return world
+
+
+def caps(world: World) -> dict[str, tuple[int, int, int]]:
+    return {
+        cap["target"]: (cap["limit"], cap["used"], cap["remaining"])
+        for cap in world.json("cap", "list")
+    }
+
+
+def test_give_raises_the_limit_and_leaves_the_use(family: World) -> None:
+    family.json("give", "phone", "5MB")
+    assert caps(family)["device:phone"] == (15 * MB, 4 * MB, 11 * MB)
+
+
+def test_lend_moves_allowance(family: World) -> None:
+    family.json("lend", "phone", "tablet", "6MB")
+    assert caps(family) == {
+        "device:phone": (4 * MB, 4 * MB, 0),
+        "device:tablet": (16 * MB, 0, 16 * MB),
+    }
+
+
+def test_nobody_lends_what_is_not_left(family: World) -> None:
+    code, line = family.refused("lend", "phone", "tablet", "7MB")
+    assert (code, "6000000 bytes left" in line) == (1, True)
+    assert family.book.credits == ()
+
+
+def test_without_a_cap_there_is_nothing_to_raise(family: World) -> None:
+    assert family.refused("give", "maria", "1MB")[0] == 1
+
+
+def test_a_gift_is_audited(family: World) -> None:
+    family.json("give", "phone", "5MB")
+    newest = family.json("audit")[0]
+    assert (newest["action"], newest["detail"]) == ("give", "device:phone 5MB")
+
+
+@pytest.mark.parametrize(("reply", "limit"), [("yes", 12 * MB), ("no", 10 * MB)])
+def test_an_answer_gives_or_does_not(family: World, reply: str, limit: int) -> None:
+    phone = device_target(next(iter(family.book.devices)))
+    asked = Request("r1", phone, 2 * MB, 1_800_000_000, "a map")
+    family.put(lambda book: replace(book, requests=(asked,)))
+    assert family.json("request", "list")[0]["answer"] is None
+    family.json("request", "answer", "r1", reply)
+    assert family.json("request", "list")[0]["answer"] == reply
+    assert caps(family)["device:phone"][0] == limit
+    assert family.refused("request", "answer", "r1", reply)[0] == 1

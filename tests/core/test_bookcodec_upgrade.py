@@ -1,0 +1,70 @@
+"""The book as text: everything comes back, nothing else is read, older books get the defaults."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.core.test_limits_soft import BOOK, PHONE
+from tripgate.core import bookcodec
+from tripgate.core.book import BookError, set_cap
+from tripgate.core.model import PLAN, Cap, Credit, Period, Plan, Request, Warned
+from tripgate.core.policy import Policy, Verb
+
+FULL = replace(
+    set_cap(BOOK, Cap(PHONE, Period.DAY, 10, "throttle", (50,), 1, 64_000, free=(60, 360))),
+    plan=Plan(volume=1),
+    policies=(Policy("p1", Verb.PAUSE, "video", PHONE, None, 5, True, (1, 2), "travel", 3),),
+    credits=(Credit(PLAN, -5, 1),),
+    requests=(Request("r1", PHONE, 5, 1, "please", "no"),),
+    warned=(Warned(PHONE, Period.DAY, 5, 80),),
+    queue=(Plan(volume=2, start="next"),),
+)
+
+
+def test_everything_comes_back() -> None:
+    assert bookcodec.load(bookcodec.dump(FULL)) == FULL
+
+
+def test_a_book_of_schema_1_is_read_with_the_defaults() -> None:
+    document = json.loads(bookcodec.dump(FULL))
+    old: dict[str, Any] = {**document, "schema": 1}
+    for key in ("policies", "credits", "requests", "queue", "warned"):
+        del old[key]
+    old["caps"] = [
+        {key: cap[key] for key in ("target", "period", "limit", "action", "warn", "created_at")}
+        for cap in document["caps"]
+    ]
+    read = bookcodec.load(json.dumps(old))
+    assert (read.policies, read.credits, read.requests) == ((), (), ())
+    assert read.caps[PHONE, Period.DAY].rate is None
+    assert read.devices == FULL.devices
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("policies", 0, "verb"), "explode"),
+        (("policies", 0, "daily"), [0, 1440]),
+        (("policies", 0, "daily"), [0]),
+        (("policies", 0, "until"), "soon"),
+        (("policies", 0, "extra"), 1),
+        (("credits", 0, "volume"), "5"),
+        (("requests", 0, "target"), {"kind": "nobody", "key": ""}),
+        (("caps", 0, "free"), [-1, 3]),
+        (("caps", 0, "rate"), "fast"),
+    ],
+)
+def test_what_this_program_did_not_write_is_refused(where: Any, value: object) -> None:
+    document = json.loads(bookcodec.dump(FULL))
+    part, index, key = where
+    document[part][index][key] = value
+    with pytest.raises(BookError):
+        bookcodec.load(json.dumps(document))
+
+
+def test_a_newer_book_is_left_alone() -> None:
+    document = json.loads(bookcodec.dump(FULL))
+    with pytest.raises(bookcodec.NewerBook):
+        bookcodec.load(json.dumps({**document, "schema": bookcodec.SCHEMA + 1}))

@@ -1,0 +1,89 @@
+import pytest
+
+from tripgate.core.kernelreading import (
+    Count,
+    Items,
+    Quota,
+    ReadingError,
+    less_arp,
+    parse_arp,
+    parse_links,
+    parse_table,
+)
+
+NET_DEV = """\
+Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo
+    lo:     500       5    0    0    0     0          0         0      500       5    0    0    0
+  wan0: 1014000    1000    0    0    0     0          0         0    50140      10    0    0    0
+wwan0:1000000    1000    0    0    0     0          0         0    50000      10    0    0    0
+"""
+
+
+def _counted(name: str, counts: dict[int, tuple[int, int]]) -> dict[str, object]:
+    elements = [
+        {"elem": {"val": key, "counter": {"packets": packets, "bytes": size}}}
+        for key, (packets, size) in counts.items()
+    ]
+    return {"set": {"name": name, "elem": elements}}
+
+
+def _table(**sets: dict[int, tuple[int, int]]) -> Items:
+    plain = [{"set": {"name": name}} for name in ("spent", "owners", "uplinks")]
+    maps = [{"map": {"name": "slots"}}, {"map": {"name": "grants", "elem": [[2, "s2"]]}}]
+    counted = [_counted(name, sets.get(name, {})) for name in ("up", "down", "forwarded")]
+    return [{"metainfo": {}}, *plain, *maps, *counted]
+
+
+def test_each_slot_has_both_directions() -> None:
+    reading = parse_table(_table(up={2: (1, 100), 0: (1, 5)}, down={2: (3, 4000), 1: (1, 60)}))
+    assert reading.slots == {0: Count(5, 0), 1: Count(0, 60), 2: Count(100, 4000)}
+
+
+def test_a_quota_that_no_packet_is_held_to_is_told() -> None:
+    quotas = [{"quota": {"name": name, "bytes": 10, "used": 4}} for name in ("s2", "s3")]
+    assert parse_table([*_table(), *quotas]).quotas == {
+        2: Quota(10, 4, asked=True),
+        3: Quota(10, 4, asked=False),
+    }
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [],
+        [{"set": {"name": "up"}}],
+        [*_table(), {"quota": {"name": "other", "bytes": 1, "used": 0}}],
+        [*_table(), {"quota": {"name": "s2", "bytes": 1}}],
+    ],
+)
+def test_another_answer_is_an_error(items: Items) -> None:
+    with pytest.raises(ReadingError):
+        parse_table(items)
+
+
+def test_link_headers_are_taken_off_by_the_links_type() -> None:
+    assert parse_links(NET_DEV, {"wan0": 1, "wwan0": 519}) == {
+        "wan0": Count(50_000, 1_000_000),
+        "wwan0": Count(50_000, 1_000_000),
+    }
+
+
+def test_an_interface_that_is_not_there_is_left_out() -> None:
+    assert parse_links(NET_DEV, {"usb0": 1}) == {}
+
+
+def test_arp_is_counted_without_the_header_it_has_on_the_way_out() -> None:
+    items = [_counted("up", {}), _counted("down", {})]
+    for item, size in zip(items, (42, 28), strict=True):
+        element = {"elem": {"val": "wan0", "counter": {"packets": 2, "bytes": 2 * size}}}
+        item["set"] = {**item["set"], "elem": [element]}  # type: ignore[dict-item]
+    assert parse_arp(items) == {"wan0": Count(56, 56)}
+
+
+def test_arp_is_nobodys() -> None:
+    counts = {"wan0": Count(1000, 2000), "usb0": Count(1, 2)}
+    assert less_arp(counts, {"wan0": Count(56, 28)}) == {
+        "wan0": Count(944, 1972),
+        "usb0": Count(1, 2),
+    }

@@ -1,0 +1,101 @@
+"""Policies on real connections: turned away, cut, slowed; nothing else is touched."""
+
+import time
+
+import pytest
+
+from tests.e2e.clients import curl, slow_download
+from tests.e2e.test_caps import within
+from tests.origin import http_talk, origin
+from tests.running import Gateway
+
+MB = 1_000_000
+
+
+@pytest.mark.parametrize("via", ["http", "connect"])
+def test_a_paused_service_is_refused_with_511(fresh: Gateway, via: str) -> None:
+    fresh.run("policy", "pause", "unknown")
+    with origin(http_talk) as server:
+        got = curl(fresh, f"{server.url}/1000", via=via)
+        assert (got.status, server.settled()) == (511, [])
+
+
+def test_a_paused_service_is_refused_over_socks(fresh: Gateway) -> None:
+    fresh.run("policy", "pause", "all", "--for", "this-machine")
+    with origin(http_talk) as server:
+        got = curl(fresh, f"{server.url}/1000", via="socks")
+    assert got.code == 97, "curl: the SOCKS server refused"
+
+
+def test_another_service_goes_on(fresh: Gateway) -> None:
+    fresh.run("policy", "preset", "travel")
+    with origin(http_talk) as server:
+        assert curl(fresh, f"{server.url}/1000").volume == 1000
+
+
+def test_what_was_held_back_is_counted_and_listed(fresh: Gateway) -> None:
+    fresh.run("policy", "pause", "unknown")
+    with origin(http_talk) as server:
+        for _ in range(3):
+            curl(fresh, f"{server.url}/1000")
+    (policy,) = fresh.json("policy", "list")
+    assert (policy["verb"], policy["what"], policy["attempts"]) == ("pause", "unknown", 3)
+
+
+def test_a_live_download_of_a_newly_paused_service_is_cut_within_a_second(fresh: Gateway) -> None:
+    with origin(http_talk) as server:
+        client = slow_download(fresh, f"{server.url}/{200 * MB}", rate="1M")
+        assert within(5, lambda: fresh.json("status")["flows"] == 1)
+        fresh.run("policy", "pause", "unknown")
+        assert within(1, lambda: fresh.json("status")["flows"] == 0)
+        assert client.wait(10) != 0
+
+
+def test_clearing_a_policy_lets_the_next_connection_through(fresh: Gateway) -> None:
+    policy = fresh.json("policy", "pause", "unknown")
+    fresh.run("policy", "clear", policy["id"])
+    with origin(http_talk) as server:
+        assert within(1, lambda: curl(fresh, f"{server.url}/1000").volume == 1000)
+
+
+@pytest.mark.parametrize("via", ["http", "connect"])
+def test_a_throttled_download_holds_its_rate(fresh: Gateway, via: str) -> None:
+    fresh.run("policy", "throttle", "unknown", "--rate", "2Mbit")
+    with origin(http_talk) as server:
+        begun = time.monotonic()
+        got = curl(fresh, f"{server.url}/{MB}", via=via)
+        elapsed = time.monotonic() - begun
+    assert got.volume == MB
+    assert elapsed >= (MB - 62_500) * 8 / 2_000_000 * 0.95, "faster than the rate and its burst"
+
+
+def test_a_throttle_cap_slows_after_the_limit_and_counts_on(fresh: Gateway) -> None:
+    fresh.run("cap", "set", "this-machine", "1MB/day", "--at-cap", "throttle:2Mbit")
+    with origin(http_talk) as server:
+        curl(fresh, f"{server.url}/{MB + 100_000}")
+        begun = time.monotonic()
+        got = curl(fresh, f"{server.url}/{MB // 2}")
+        elapsed = time.monotonic() - begun
+    assert got.volume == MB // 2
+    assert elapsed >= (MB // 2 - 62_500) * 8 / 2_000_000 * 0.9
+    assert within(3, lambda: fresh.json("cap", "list")[0]["used"] >= 3 * MB // 2)
+    (cap,) = fresh.json("cap", "list")
+    assert (cap["action"], cap["remaining"], cap["reached"]) == ("throttle:2Mbit", 0, True)
+
+
+def test_past_an_essentials_cap_what_is_not_essential_is_refused(fresh: Gateway) -> None:
+    fresh.run("cap", "set", "this-machine", "1MB/day", "--at-cap", "essentials")
+    with origin(http_talk) as server:
+        curl(fresh, f"{server.url}/{2 * MB}")
+        assert within(2, lambda: curl(fresh, f"{server.url}/1000").status == 511)
+
+
+def test_more_that_is_given_lets_new_flows_through(fresh: Gateway) -> None:
+    fresh.run("cap", "set", "this-machine", "1MB/day")
+    with origin(http_talk) as server:
+        curl(fresh, f"{server.url}/{2 * MB}")
+        assert curl(fresh, f"{server.url}/1000").status == 511
+        fresh.run("give", "this-machine", "5MB")
+        assert within(1, lambda: curl(fresh, f"{server.url}/1000").volume == 1000)
+    (cap,) = fresh.json("cap", "list")
+    assert cap["limit"] == 6 * MB
