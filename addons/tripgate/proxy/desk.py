@@ -18,7 +18,7 @@ from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import Device, DeviceState, Limit, Period
+from tripgate.core.model import PACKET, Device, DeviceState, Limit, Period
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
 from tripgate.ledger.protocol import (
@@ -28,7 +28,7 @@ from tripgate.ledger.protocol import (
     LedgerDown,
     Registry,
 )
-from tripgate.proxy.account import PACKET, Account, Lease, Refusal
+from tripgate.proxy.account import Account, Lease, Refusal
 from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
 
@@ -155,7 +155,8 @@ class LeaseDesk:
         True may mean that other flows have taken it all since: take, and ask again.
         """
         refusal = account.refusal
-        fresh = refusal and self.clock.monotonic() - refusal.at < REFUSAL_STANDS_S
+        age = self.clock.monotonic() - refusal.at if refusal else REFUSAL_STANDS_S
+        fresh = account.exhausted and age < REFUSAL_STANDS_S
         if account.budget.left <= 0 and not fresh:
             task = self._asking.get(account.device) or self._ask_soon(account)
             await asyncio.shield(task)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from tripgate.core.attribution import Attribution
 from tripgate.core.counts import Volume
 from tripgate.core.meter import WireState
+from tripgate.core.model import PACKET
 from tripgate.proxy.account import Account, Metered
 
 FORWARD_MIN = 64 * 1024
@@ -51,6 +52,11 @@ class KernelAccount(Account):
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
         return not self.present and super().idle(now)
+
+    @property
+    def exhausted(self) -> bool:
+        """As of any account, with what the kernel holds: it may still be forwarded."""
+        return self.refusal is not None and self.budget.left + self.budget.held < PACKET
 
     @property
     def needs_lease(self) -> bool:
