@@ -9,7 +9,7 @@ Rules
 
 import asyncio
 
-from tripgate.core.bucket import Bucket
+from tripgate.core.bucket import CRUMB, Bucket
 from tripgate.proxy.relay.engine import Engine, Turn
 
 
@@ -56,9 +56,9 @@ class Throttle:
         engine = self._engine
         engine.now = engine.clock()
         self._bucket.fill(engine.now)
+        share = self._bucket.share(max(1, len(self._ring)))
         for turn in list(self._ring.values()):
-            share = self._bucket.share(max(1, len(self._ring)))
-            if not share:
+            if not share or self._bucket.tokens < min(share, CRUMB):
                 break
             if self._ring.pop(turn, None) is None:
                 continue
