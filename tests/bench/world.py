@@ -74,6 +74,17 @@ def origin(lab: Lab, folder: Path, files: dict[str, int]) -> None:
     lab.wait_tcp(lab.server, TLS)
 
 
+class CostLab(Lab):
+    """Links with segmentation offload, as real ones have, but for the uplink: the same for every
+    gateway. Without it every packet's way through the whole lab is charged to whoever sent it."""
+
+    def _wire(self, namespace: str, link: str) -> None:
+        if link in ("wan0", "up0"):
+            super()._wire(namespace, link)
+        else:
+            self._ip(namespace, f"link set {link} mtu 1500 up")
+
+
 @dataclass
 class Gateway:
     """What stands in the gateway's place; ``pids`` are the processes whose cost counts."""
