@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,14 +75,35 @@ def origin(lab: Lab, folder: Path, files: dict[str, int]) -> None:
 
 
 class CostLab(Lab):
-    """Links with segmentation offload, as real ones have, but for the uplink: the same for every
-    gateway. Without it every packet's way through the whole lab is charged to whoever sent it."""
+    """A lab in which the gateway has a processor for itself, as a router has, and pays for its own
+    packets only: the same for every gateway.
+
+    Links have segmentation offload, as real ones have, but for the uplink. Packets of the other
+    namespaces are worked on where these run (receive packet steering); without that all that a
+    packet causes in the whole lab is charged to whoever sent it.
+    """
 
     def _wire(self, namespace: str, link: str) -> None:
         if link in ("wan0", "up0"):
             super()._wire(namespace, link)
         else:
             self._ip(namespace, f"link set {link} mtu 1500 up")
+        path = f"/sys/class/net/{link}/queues/rx-0/rps_cpus"
+        argv = ["sh", "-c", f"echo {1 << self._processor(namespace):x} >{path}"]
+        super().run(namespace, argv)
+
+    def _processor(self, namespace: str) -> int:
+        one, *others = sorted(os.sched_getaffinity(0))
+        return others[0] if others and namespace == self.gateway else one
+
+    def _pin(self, namespace: str, argv: Sequence[str]) -> list[str]:
+        return ["taskset", "-c", str(self._processor(namespace)), *argv]
+
+    def run(self, namespace: str, argv: Sequence[str], **more: Any) -> Any:
+        return super().run(namespace, self._pin(namespace, argv), **more)
+
+    def spawn(self, namespace: str, argv: Sequence[str], **more: Any) -> Any:
+        return super().spawn(namespace, self._pin(namespace, argv), **more)
 
 
 @dataclass
