@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from tripgate.clock import Clock
 from tripgate.core import policybook
 from tripgate.core.book import EMPTY, Book
+from tripgate.core.bucket import Bucket
 from tripgate.core.classify import Catalogue
 from tripgate.core.limits import cap_of, targets_of
 from tripgate.core.model import Cap
 from tripgate.core.policy import Moment, Verdict
-from tripgate.core.throttle import Bucket
 from tripgate.proxy.account import Account, Metered
 from tripgate.proxy.stats import Stats
 
@@ -63,6 +63,11 @@ class Judge:
             targets, service, self._moment(), reached=self._reached(account), host=host
         )
 
+    def nameless(self, account: Account) -> tuple[bool, Bucket | None]:
+        """Whether packets that belong to no flow may be forwarded now, and what slows them."""
+        verdict = self.verdict(account, None)
+        return verdict.passes, self._bucket(verdict)
+
     def held_back(self, verdict: Verdict, host: str | None) -> None:
         """Count an attempt."""
         if verdict.policy is not None:
@@ -75,6 +80,7 @@ class Judge:
         """Let every flow feel what holds now."""
         used: set[str] = set()
         for account in accounts:
+            used.add(_key(self.verdict(account, None)))
             for flow in list(account.flows):
                 used.add(_key(self.apply(account, flow)))
         self._buckets = {key: one for key, one in self._buckets.items() if key in used}
@@ -95,7 +101,8 @@ class Judge:
         key = _key(verdict)
         bucket = self._buckets.get(key)
         if bucket is None or bucket.rate != verdict.rate:
-            bucket = self._buckets[key] = Bucket(verdict.rate)
+            now = self._clock.monotonic()
+            bucket = self._buckets[key] = Bucket(verdict.rate, now)
         return bucket
 
     def _moment(self) -> Moment:
