@@ -9,11 +9,11 @@ Rules
 3. What a policy holds back is counted by attempt and by host, bounded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from tripgate.clock import Clock
-from tripgate.core import policybook
+from tripgate.core import policybook, uplinks
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.bucket import Bucket
 from tripgate.core.classify import Catalogue
@@ -38,8 +38,8 @@ class Judge:
     """The policies of the present book, applied to the flows of accounts."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock, stats: Stats) -> None:
-        self.unmetered = False
-        """The uplink costs nothing now (:attr:`Policy.until_unmetered`)."""
+        self.uplinks: Callable[[], Collection[str]] = lambda: (uplinks.DEFAULT,)
+        """The names of the uplinks in use."""
         self.held: dict[str, Held] = {}
         self._catalogue = catalogue
         self._clock = clock
@@ -53,6 +53,11 @@ class Judge:
         self._book, self._policies = book, policybook.compiled(book)
         known = {policy.id for policy in book.policies}
         self.held = {key: held for key, held in self.held.items() if key in known}
+
+    @property
+    def unmetered(self) -> bool:
+        """What moves now costs nothing."""
+        return uplinks.unmetered(self._book, self.uplinks())
 
     def verdict(self, account: Account, host: str | None) -> Verdict:
         """On a flow of the account to ``host`` (a clean name, or none)."""

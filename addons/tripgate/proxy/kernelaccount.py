@@ -7,8 +7,6 @@ Rules
    not sent yet: that stays charged as an estimate.
 3. Forwarded packets never ask anybody: the kernel holds a part of the budget for them (``held``)
    and drops what is beyond, also when this process is dead.
-   A bucket that slows them bounds that part to what comes in until the next reading; what passed
-   is owed to it, what was dropped is charged to the device alone.
 4. After a crash the kernel still has its counts, so estimates are not kept anywhere.
 """
 
@@ -16,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tripgate.core.attribution import Attribution
-from tripgate.core.bucket import Bucket
 from tripgate.core.counts import Volume
 from tripgate.core.meter import WireState
 from tripgate.proxy.account import Account, Metered
@@ -49,9 +46,6 @@ class KernelAccount(Account):
         self.present = False
         self.refill: Callable[[], None] | None = None
         self._forward_rate = 0.0
-        self.bucket: Bucket | None = None
-        """What slows the device's forwarded packets."""
-        self._let = self._passed = 0
         self._sending: set[Metered] = set()
 
     def idle(self, now: float) -> bool:
@@ -113,7 +107,6 @@ class KernelAccount(Account):
             self.lease.budget.count(counted.total.total)
             self.lease.slot.set(self.lease.budget.counted)
             self.lease.budget.charge(self._unsent())
-        self._passed += min(counted.forwarded, self._let)
         if elapsed > 0:
             self._forward_rate += 0.5 * (counted.forwarded / elapsed - self._forward_rate)
 
@@ -128,25 +121,15 @@ class KernelAccount(Account):
         wire = flow.wire()
         return max(0, flow.meter.payload_sent - wire.sent) if wire else 0
 
-    @property
-    def forwards(self) -> bool:
-        """Something was forwarded lately."""
-        return self._forward_rate >= 1
-
-    def passed(self) -> int:
-        """Forwarded bytes that were let pass since this was last asked."""
-        passed, self._passed = self._passed, 0
-        return passed
-
     def hold_for_kernel(self, open_: bool, most: int | None = None) -> int:
-        """Set a part of the budget, at most ``most``, aside for forwarded packets; its size."""
+        """Set a part of the budget (no more than ``most``) aside for forwarded packets; its size
+        in bytes."""
         budget = self.budget
         budget.held = 0
         if open_ and not budget.revoked:
             wanted = max(FORWARD_MIN, int(self._forward_rate * FORWARD_S))
             share = 1.0 if not self.flows else 0.5
             budget.held = min(wanted, int(budget.left * share))
-            if most is not None:
-                budget.held = min(budget.held, most)
-        self._let = budget.held
+        if most is not None:
+            budget.held = min(budget.held, most)
         return budget.held

@@ -7,26 +7,21 @@ Rules
 3. What was posted is remembered in a page that survives the process as long as the kernel's
    counters do: after a crash nothing is lost and nothing comes twice.
 4. A reading that is smaller than the last one is a new generation of the counter.
-5. After each reading the kernel gets its part of every open device's budget; nothing of that of a
-   device whose nameless traffic a policy or a cap holds back, and no more than the rate of one
-   that is slowed brings until the next reading.
+5. After each reading the kernel gets its part of every open device's budget, as far as policies
+   and caps let it pass (:mod:`tripgate.proxy.pace`).
 """
 
 import logging
-from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import Protocol
 
 from tripgate.core import marks
-from tripgate.core.bucket import Bucket
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh, fresh_bytes
 from tripgate.core.gap import Gap
 from tripgate.core.model import GATEWAY, UNATTRIBUTED, Device, DeviceState
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.kernelaccount import Counted, KernelAccount
-
-SPAN_MOST_S = 1.0
-"""A slowed device is not given more than this time's worth at once, whatever held up a reading."""
+from tripgate.proxy.pace import Pace
 
 log = logging.getLogger("tripgate.kernelmeter")
 
@@ -58,18 +53,17 @@ class KernelMeter:
         self._desk = desk
         self._counters = counters
         self._posted = posted
+        self._pace = Pace(desk.judge)
         self._gap = Gap()
         self._slots = NOTHING
         self._uplink_before: Volume | None = None
         self._read_at: float | None = None
-        self._span = 0.0
 
     def read(self) -> None:
         """Bring one reading to the accounts. Raises what the kernel's side raises."""
         now = self._desk.clock.monotonic()
         elapsed = now - self._read_at if self._read_at is not None else 0.0
         self._read_at = now
-        self._span = min(elapsed, SPAN_MOST_S)
         reading = self._counters.read()
         owners = self._owners()
         for slot, count in reading.slots.items():
@@ -78,7 +72,7 @@ class KernelMeter:
             self._post(owners.get(slot, UNATTRIBUTED), slot, new, elapsed)
             self._posted.set(slot, count)
         self._look_for_gap(reading.uplink)
-        self._pay(now)
+        self._pace.turn(self._desk.clock.monotonic())
         self.refill()
 
     def _owners(self) -> dict[int, str]:
@@ -96,6 +90,7 @@ class KernelMeter:
             self.gateway += new.total
         elif owner == UNATTRIBUTED:
             self.unattributed += new.total
+        self._pace.counted(owner, new.forwarded)
         account = self._desk.accounts.get(owner)
         if account is None and not new.total.total:
             return
@@ -115,21 +110,6 @@ class KernelMeter:
         if new.total:
             self._post(UNATTRIBUTED, marks.NOBODY, Counted(new, 0), 0.0)
 
-    def _pay(self, now: float) -> None:
-        """What was forwarded past a bucket is owed to it; an idle one learns of the time."""
-        owed: Counter[Bucket] = Counter()
-        for account in self._kernel_accounts():
-            passed = account.passed()
-            if account.bucket is not None:
-                owed[account.bucket] += passed
-        for bucket, volume in owed.items():
-            bucket.owe(volume, now)
-
-    def _kernel_accounts(self) -> Iterator[KernelAccount]:
-        for account in self._desk.accounts.values():
-            assert isinstance(account, KernelAccount)
-            yield account
-
     def refill(self) -> None:
         """Give the kernel its part of every budget; nothing to devices that are not open."""
         parts = {one.slot: self._part(one) for one in self._desk.book.devices.values()}
@@ -145,14 +125,9 @@ class KernelMeter:
         account.refill = self.refill
         if _open(device) and account.present and account.needs_lease:
             self._desk.low(account)
-        passes, account.bucket = self._desk.judge.nameless(account)
-        most = None if account.bucket is None else self._ahead(account.bucket)
-        return account.hold_for_kernel(_open(device) and passes, most)
-
-    def _ahead(self, bucket: Bucket) -> int:
-        """What each device that a bucket slows may forward until the next reading."""
-        users = sum(one.bucket is bucket and one.forwards for one in self._kernel_accounts())
-        return bucket.ahead(self._span) // max(1, users)
+        volume = account.hold_for_kernel(_open(device), self._pace.most(account))
+        self._pace.let(device.id, volume)
+        return volume
 
 
 def _open(device: Device) -> bool:
