@@ -7,11 +7,10 @@ Rules
 3. A round whose work was not done in full is an error, never a number.
 """
 
+import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,9 +18,8 @@ from pathlib import Path
 
 from tests.bench import world
 from tests.bench.world import HOLD, LOAD, TLS, Gateway, Product, load, start_load
-from tests.lab.lab import Lab, server4, server6, wait_until
+from tests.lab.lab import Lab, server4, server6
 
-import os
 ROUNDS = int(os.environ.get("R", "5"))
 MIB = 1 << 20
 DOWNLOAD = 256 * MIB
@@ -168,7 +166,10 @@ Overrun = Callable[[Lab, Product], float]
 def _overshoot(key: str, rtt: float, work: Overrun) -> Samples:
     """A device with a cap of 20 MB takes all it can get; each round the cap is raised."""
     found: Samples = {}
-    with bench_lab(1, rtt_ms=rtt, mbit=100) as (lab, folder), world.tripgate(lab, folder) as gateway:
+    with (
+        bench_lab(1, rtt_ms=rtt, mbit=100) as (lab, folder),
+        world.tripgate(lab, folder) as gateway,
+    ):
         gateway.approve(1)
         name = gateway.device(1)["name"]
         for _ in range(ROUNDS):

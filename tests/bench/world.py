@@ -271,7 +271,9 @@ def load(lab: Lab, device: int, *words: str) -> Any:
 
 def start_load(lab: Lab, device: int, *words: str) -> "subprocess.Popen[str]":
     """The same in the background."""
-    return lab.spawn(lab.device(device), [sys.executable, str(LOAD), *words], stdout=subprocess.PIPE)
+    return lab.spawn(
+        lab.device(device), [sys.executable, str(LOAD), *words], stdout=subprocess.PIPE
+    )
 
 
 def have(*programs: str) -> bool:

@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from tripgate.core.bucket import Bucket
 from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.model import PACKET, Limit
-from tripgate.core.throttle import Bucket
 
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""

@@ -74,6 +74,7 @@ class LeaseDesk:
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
+        self._unmetered = False
         self._refused_at: float | None = None
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -90,14 +91,19 @@ class LeaseDesk:
         if version == self.version:
             return
         self.version, self.book = version, book
+        self.judge.learn(book)
         self.turn(force=True)
         for account in list(self.accounts.values()):
             self._follow_book(account)
-        self.judge.learn(book)
         self.judge.follow(self.accounts.values())
 
     def turn(self, *, force: bool = False) -> None:
-        """Let the periods follow the clock, once it is trusted (or the plan was edited)."""
+        """Follow the uplink, and let the periods follow the clock, once it is trusted (or the
+        plan was edited)."""
+        if self.judge.unmetered != self._unmetered:
+            self._unmetered = self.judge.unmetered
+            for account in self.accounts.values():
+                self._follow_limits(account)
         if not (force or not self.starts or self.clock.trusted()):
             return
         starts = period.starts(self.book.plan, int(self.clock.wall()))
@@ -122,6 +128,8 @@ class LeaseDesk:
             account.revoke()
 
     def _limits(self, device_id: str) -> tuple[Limit, ...]:
+        if self.judge.unmetered:
+            return ()
         device = self.book.devices.get(device_id) or _gone(device_id)
         return limits.limits_for(self.book, device, self.starts, int(self.clock.wall()))
 

@@ -127,13 +127,16 @@ class KernelAccount(Account):
         wire = flow.wire()
         return max(0, flow.meter.payload_sent - wire.sent) if wire else 0
 
-    def hold_for_kernel(self, open_: bool) -> int:
-        """Set a part of the budget aside for forwarded packets; its size in bytes."""
+    def hold_for_kernel(self, open_: bool, most: int | None = None) -> int:
+        """Set a part of the budget (no more than ``most``) aside for forwarded packets; its size
+        in bytes."""
         budget = self.budget
         budget.held = 0
         if open_ and not budget.revoked:
             wanted = max(FORWARD_MIN, int(self._forward_rate * FORWARD_S))
             budget.held = min(wanted, int(budget.left * self._share_of_kernel()))
+        if most is not None:
+            budget.held = min(budget.held, most)
         return budget.held
 
     def _share_of_kernel(self) -> float:
