@@ -127,6 +127,14 @@ class KernelAccount(Account):
         budget.held = 0
         if open_ and not budget.revoked:
             wanted = max(FORWARD_MIN, int(self._forward_rate * FORWARD_S))
-            share = 1.0 if not self.flows else 0.5
-            budget.held = min(wanted, int(budget.left * share))
+            budget.held = min(wanted, int(budget.left * self._share_of_kernel()))
         return budget.held
+
+    def _share_of_kernel(self) -> float:
+        """All of it where only packets are forwarded; of a last bit nothing where none are."""
+        forwards = self._forward_rate >= FORWARD_MIN
+        if forwards and not self.flows:
+            return 1.0
+        if self.flows and not forwards and self.budget.left < 4 * FORWARD_MIN:
+            return 0.0
+        return 0.5

@@ -74,9 +74,8 @@ class Settler:
             await self.count_and_settle()
 
     async def count_and_settle(self) -> None:
-        """Settle all there is; the kernel is read for it, but not more often than ``AGAIN_S``."""
-        if self._desk.clock.monotonic() - self._settled_at >= AGAIN_S:
-            self.read()
+        """Settle all there is; the kernel is read for it."""
+        self.read()
         await self.settle()
 
     def read(self) -> None:
