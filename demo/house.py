@@ -25,7 +25,7 @@ from tests.lab.lab import Lab, device_mac
 
 ROOT = Path(__file__).parents[1]
 PROMETHEUS, GRAFANA, METRICS = 9090, 3000, 9108
-START_S = 30.0
+START_S = 90.0
 STOP_S = 15.0
 TAIL = 2000
 

@@ -22,8 +22,8 @@ from tripgate.core.names import clean_host
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "tgi"
-PATIENCE_S = 60.0
-pytestmark = pytest.mark.timeout(180)
+PATIENCE_S = 120.0
+pytestmark = pytest.mark.timeout(400)
 
 
 def namespaces() -> set[str]:
