@@ -13,7 +13,7 @@ from typing import Any
 from tripgate.core.address import IPAddress
 from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
-from tripgate.core.presence import Change, Moved
+from tripgate.core.presence import Change, Lost, Moved
 from tripgate.doors import TPROXY_PORT, Doors
 from tripgate.kernel import dnsmasq, hostapd
 from tripgate.kernel.boxdrain import BoxDrain
@@ -138,7 +138,7 @@ class Router:
         self._watch.look()
 
     def _changed(self, change: Change) -> None:
-        if isinstance(change, Moved):
+        if isinstance(change, Moved | Lost):
             self._names.forget(change.address)
         self.lan.take([change])
 

@@ -68,10 +68,9 @@ class RelayFlow:
 
     # -- connect ----------------------------------------------------------------------------
 
-    def connect(self, family: int, destination: tuple[str, int], mark: int) -> None:
-        """Begin; the outcome is an event, or a reset of the client."""
-        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self.server = server = socket.socket(family, kind, 0)
+    def connect(self, server: socket.socket, destination: tuple[str, int], mark: int) -> None:
+        """Begin with a fresh socket; the outcome is an event, or a reset of the client."""
+        self.server = server
         self._up = Way(self, self.client, server, True)
         self._down = Way(self, server, self.client, False)
         try:
@@ -203,11 +202,10 @@ class RelayFlow:
         if self._finished:
             return
         old = self._throttle
-        new = self._lane.throttles.of(bucket) if bucket is not None else None
-        self._leave(old)
-        if new is old:
+        if bucket is (old.bucket if old is not None else None):
             return
-        self._throttle = new
+        self._throttle = self._lane.throttles.of(bucket) if bucket is not None else None
+        self._leave(old)
         self.window(FREE if self.asked_window is None else self.asked_window)
         for way in (self._up, self._down):
             self.engine.again(way)
