@@ -81,8 +81,7 @@ class Settler:
         await self.settle()
 
     async def _turn_to_read(self) -> None:
-        while (wait := self._settled_at + AGAIN_S - self._desk.clock.monotonic()) > 0:
-            await asyncio.sleep(wait)
+        await asyncio.sleep(self._settled_at + AGAIN_S - self._desk.clock.monotonic())
         self.read()
 
     def read(self) -> None:
