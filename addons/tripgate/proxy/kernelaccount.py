@@ -19,7 +19,7 @@ from tripgate.core.meter import WireState
 from tripgate.core.model import PACKET, Limit
 from tripgate.proxy.account import Account, Lease, Metered, Slot
 
-HALVED_FROM = 32 * 1024
+SHARED_FROM = 64 * 1024
 
 SLICE_LEAST = 4 * 1024 * 1024
 """What the kernel drops for want of a quota was billed all the same: a stream that begins at the
@@ -49,6 +49,7 @@ class KernelAccount(Account):
         self._attribution = Attribution()
         self.present = self.dry = False
         self.refill: Callable[[], None] | None = None
+        self._forwards = False
         self._sending: set[Metered] = set()
 
     def open(self, lease_id: str, limits: tuple[Limit, ...], slot: Slot) -> Lease:
@@ -105,6 +106,7 @@ class KernelAccount(Account):
     def count(self, counted: Counted) -> None:
         """Take a reading: the truth instead of the estimates, and the names to it."""
         self.collect()
+        self._forwards = counted.forwarded > 0
         if counted.total.total:
             if self.lease is None:
                 self._opener(self)
@@ -130,11 +132,16 @@ class KernelAccount(Account):
         return max(0, flow.meter.payload_sent - wire.sent) if wire else 0
 
     def hold_for_kernel(self, open_: bool) -> int:
-        """Set half of the budget aside for forwarded packets, and near its end all that no flow
-        wants; its size in bytes. Flows get of it what is left when they ask for more."""
+        """Set a part of the budget aside for forwarded packets; its size in bytes. Flows get of it
+        what is left when they ask for more."""
         budget = self.budget
         budget.held = 0
         if open_ and not budget.revoked:
-            half = budget.left // 2
-            budget.held = budget.left if half < HALVED_FROM and not self.flows else half
+            budget.held = int(budget.left * self._share_of_kernel())
         return budget.held
+
+    def _share_of_kernel(self) -> float:
+        """Near the end all goes to those who move something, flows or packets."""
+        if self.budget.left >= SHARED_FROM or (self.flows and self._forwards):
+            return 0.5
+        return 0.0 if self.flows else 1.0
