@@ -6,6 +6,7 @@ of the counters is settled before anything is put back.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 from typing import Any
@@ -132,7 +133,14 @@ class Router:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(FOLLOW_S)
+            if self.meter.thirsty:
+                self._read_early()
             self.lan.follow()
+
+    def _read_early(self) -> None:
+        """The settlement's own reading is the one that complains."""
+        with contextlib.suppress(OSError):
+            self.read()
 
     def _look(self) -> None:
         self._watch.look()

@@ -55,7 +55,7 @@ class KernelCounters:
             up, down = self._links.get(name, (Total(), Total()))
             self._links[name] = (up.read(count.up), down.read(count.down))
         links = (Volume(up.bytes, down.bytes) for up, down in self._links.values())
-        return Reading(slots, sum(links, NOTHING))
+        return Reading(slots, sum(links, NOTHING), self._spent)
 
     def allow(self, volumes: Mapping[int, int]) -> None:
         """Let so many more bytes of each slot be forwarded, from the last reading on."""
