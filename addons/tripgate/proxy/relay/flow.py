@@ -22,6 +22,8 @@ from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.throttle import AHEAD, Throttle
 from tripgate.proxy.relay.way import GONE, Way
 
+READABLE = select.EPOLLIN | GONE
+
 SYN_WINDOW = 64 * 1024
 """A smaller window must be there before the SYN, which offers up to this much; it costs the window
 scale, so a window of this size and above waits for the connection."""
@@ -112,8 +114,8 @@ class RelayFlow:
         )
         if mask & GONE:
             reads.gone = True
-        if not reads.done and not reads.blocked:
-            reads.pump()
+        if mask & READABLE and not reads.done and not reads.blocked:
+            reads.wake()
         if writes.blocked and mask & select.EPOLLOUT:
             writes.blocked = False
             writes.pump()
