@@ -48,9 +48,10 @@ class CountingFlow:
     meter: Meter
     alive: bool = True
     windows: list[int] = field(default_factory=list)
+    arrived: WireState | None = None
 
     def wire(self) -> WireState | None:
-        return None
+        return self.arrived
 
     def window(self, volume: int) -> None:
         self.windows.append(volume)
