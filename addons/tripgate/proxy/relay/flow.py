@@ -24,10 +24,6 @@ from tripgate.proxy.relay.way import GONE, Way
 
 READABLE = select.EPOLLIN | GONE
 
-SYN_WINDOW = 64 * 1024
-"""A smaller window must be there before the SYN, which offers up to this much; it costs the window
-scale, so a window of this size and above waits for the connection."""
-
 
 class RelayFlow:
     """From the connect to the end. Implements :class:`tripgate.proxy.account.Metered`."""
@@ -196,7 +192,7 @@ class RelayFlow:
         """Offer the server at most ``volume`` bytes beyond what was read."""
         self.asked_window = volume
         volume = volume if self._throttle is None else min(volume, AHEAD)
-        if self._connected or volume < SYN_WINDOW:
+        if self._connected or volume < upstream.SYN_WINDOW:
             self._held = upstream.set_window(self.server, volume, held=self._held)
 
     def slow(self, bucket: Bucket | None) -> None:
