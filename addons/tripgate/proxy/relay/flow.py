@@ -200,14 +200,11 @@ class RelayFlow:
 
     def slow(self, bucket: Bucket | None) -> None:
         """Move at the bucket's rate, with all others that it slows; ``None``: freely."""
-        if self._finished:
-            return
         old = self._throttle
-        new = self._lane.throttles.of(bucket) if bucket is not None else None
+        if self._finished or bucket is (old.bucket if old is not None else None):
+            return  # said again with every settlement: who waits keeps its place
+        self._throttle = self._lane.throttles.of(bucket) if bucket is not None else None
         self._leave(old)
-        if new is old:
-            return
-        self._throttle = new
         self.window(FREE if self.asked_window is None else self.asked_window)
         for way in (self._up, self._down):
             self.engine.again(way)
