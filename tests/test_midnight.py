@@ -1,4 +1,4 @@
-"""A day turns at midnight in Mexico City: the box is in UTC, and its clock was an hour wrong at boot.
+"""A day turns at midnight in Mexico City; the box is in UTC and its clock was wrong at boot.
 
 The gateway and its ledger are real; only the clock is the test's.
 """

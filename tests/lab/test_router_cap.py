@@ -53,7 +53,12 @@ def test_a_download_is_cut_within_the_bound(lab: Lab, gateway: Product, address:
     ]
     assert all(job.wait(30) != 0 for job in jobs)
     time.sleep(3)
-    print(gateway.json("cap", "list"), before, (lab.truth(address) - at).total, gateway.json("usage", "--by", "device"))
+    print(
+        gateway.json("cap", "list"),
+        before,
+        (lab.truth(address) - at).total,
+        gateway.json("usage", "--by", "device"),
+    )
     print(gateway.said()[-1500:])
     wait_until(lambda: _reached(gateway), "the cap is reached")
     crossed = (lab.truth(address) - at).total
