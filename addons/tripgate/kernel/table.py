@@ -187,10 +187,11 @@ class KernelTable:
     def read(self) -> Look:
         """What was counted; for all devices together, at most once a second. ``NftError``;
         ``ReadingError``."""
-        uplinks = self._spec.uplinks if self._spec else ()
-        reading = self._read()
+        # The interfaces first: packets in between then make the slots' sum the larger one, and
+        # steady traffic does not look like bytes without an owner.
+        links = read_links(self._spec.uplinks if self._spec else ())
         arp = parse_arp(self.nft.query(f"list table {nftrules.ARP_TABLE}"))
-        return Look(reading, less_arp(read_links(uplinks), arp))
+        return Look(self._read(), less_arp(links, arp))
 
     def forwarded(self, slot: int) -> int:
         """Bytes forwarded for ``slot`` over all generations, as of the last reading."""

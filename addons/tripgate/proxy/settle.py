@@ -74,10 +74,17 @@ class Settler:
             await self.count_and_settle()
 
     async def count_and_settle(self) -> None:
-        """Settle all there is; the kernel is read for it, but not more often than ``AGAIN_S``."""
-        if self._desk.clock.monotonic() - self._settled_at >= AGAIN_S:
-            self.read()
+        """Settle all there is. Where the kernel counts it is read for it, at most every
+        ``AGAIN_S``: whoever asks sooner waits, for an answer from old counts would be wrong."""
+        if self._read:
+            await self._turn_to_read()
         await self.settle()
+
+    async def _turn_to_read(self) -> None:
+        wait = self._settled_at + AGAIN_S - self._desk.clock.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        self.read()
 
     def read(self) -> None:
         """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""
@@ -113,9 +120,10 @@ class Settler:
             try:
                 if self._pending:
                     await self._send(self._pending)
-                if self._desk.lost:
+                lost = self._desk.lost
+                if lost:
                     await self._replay()
-                await self._send(self._collect())
+                await self._send(self._collect(everything=lost))
             except LedgerDown as error:
                 self._desk.stats.calls["settle", "error"] += 1
                 self._desk.failed(error)
@@ -155,7 +163,8 @@ class Settler:
             else:
                 self._desk.stores.journal.settled(lease.id, row.used)
 
-    def _collect(self) -> Batch:
+    def _collect(self, *, everything: bool = False) -> Batch:
+        """What is new; after a lost contact every lease: the ledger may have forgotten some."""
         now = int(self._desk.clock.wall())
         batch = Batch([], [], {})
         seen: dict[str, int] = {}
@@ -166,7 +175,7 @@ class Settler:
             if account.flows:
                 seen[account.device] = now
             for lease, final in account.leases():
-                if lease.moved or final:
+                if lease.moved or final or everything:
                     batch.rows.append(self._row(account, lease, final, now))
                     batch.leases.append((account, lease, final))
         batch.seen = seen

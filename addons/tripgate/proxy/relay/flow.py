@@ -22,6 +22,8 @@ from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.throttle import AHEAD, Throttle
 from tripgate.proxy.relay.way import GONE, Way
 
+READABLE = select.EPOLLIN | GONE
+
 SYN_WINDOW = 64 * 1024
 """A smaller window must be there before the SYN, which offers up to this much; it costs the window
 scale, so a window of this size and above waits for the connection."""
@@ -68,10 +70,9 @@ class RelayFlow:
 
     # -- connect ----------------------------------------------------------------------------
 
-    def connect(self, family: int, destination: tuple[str, int], mark: int) -> None:
-        """Begin; the outcome is an event, or a reset of the client."""
-        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self.server = server = socket.socket(family, kind, 0)
+    def connect(self, server: socket.socket, destination: tuple[str, int], mark: int) -> None:
+        """Begin with a fresh socket; the outcome is an event, or a reset of the client."""
+        self.server = server
         self._up = Way(self, self.client, server, True)
         self._down = Way(self, server, self.client, False)
         try:
@@ -113,8 +114,8 @@ class RelayFlow:
         )
         if mask & GONE:
             reads.gone = True
-        if not reads.done and not reads.blocked:
-            reads.pump()
+        if mask & READABLE and not reads.done and not reads.blocked:
+            reads.wake()
         if writes.blocked and mask & select.EPOLLOUT:
             writes.blocked = False
             writes.pump()
