@@ -197,11 +197,9 @@ class RelayFlow:
 
     def slow(self, bucket: Bucket | None) -> None:
         """Move at the bucket's rate, with all others that it slows; ``None``: freely."""
-        if self._finished:
-            return
         old = self._throttle
-        if bucket is (old.bucket if old is not None else None):
-            return
+        if self._finished or bucket is (old.bucket if old is not None else None):
+            return  # said again with every settlement: who waits keeps its place
         self._throttle = self._lane.throttles.of(bucket) if bucket is not None else None
         self._leave(old)
         self.window(FREE if self.asked_window is None else self.asked_window)
