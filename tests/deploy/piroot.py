@@ -1,4 +1,4 @@
-"""A Debian of its own: a root made by mmdebstrap, entered by chroot in a mount namespace of its own.
+"""A Debian of its own: a root made by mmdebstrap, entered by chroot and in its own mount namespace.
 
 Rules
 1. The root gets what this machine needs to reach its package sources (resolver, certificates, the
@@ -99,7 +99,9 @@ def make(folder: Path, suite: str = "bookworm") -> PiRoot:
     subprocess.run(argv, check=True, capture_output=True, timeout=MAKE_S)
     made = PiRoot(folder)
     certificates = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "PIP_CERT")]
-    apt = [str(one) for one in Path("/etc/apt/apt.conf.d").iterdir() if "Acquire" in one.read_text()]
+    apt = [
+        str(one) for one in Path("/etc/apt/apt.conf.d").iterdir() if "Acquire" in one.read_text()
+    ]
     for name in (*SHARED, *certificates, *apt):
         source, target = Path(name), folder / name.lstrip("/")
         if name and source.is_file():

@@ -1,7 +1,6 @@
 """deploy/pi/install.sh on a clean Debian: installed, started by hand, taken back, nothing left."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -61,7 +60,9 @@ def test_an_answer_that_does_not_fit_is_refused(options: list[str], said: str) -
     assert said in done.stderr
 
 
-@pytest.mark.parametrize("password", ["short", 'quote"here', "back\\slash", "a|bcdefgh", " spaced1 "])
+@pytest.mark.parametrize(
+    "password", ["short", 'quote"here', "back\\slash", "a|bcdefgh", " spaced1 "]
+)
 def test_a_password_that_hostapd_or_the_file_would_misread_is_refused(
     password: str, tmp_path: Path
 ) -> None:
@@ -183,4 +184,4 @@ def _meters(root: PiRoot, lab: Lab) -> None:
         return sum(row["total"] for row in rows if row["id"] == device["id"])
 
     wait_until(lambda: used() == lab.truth(server4(1)).total > 0, "all that the carrier saw", 30)
-    assert os.path.exists(root.path / "var/lib/tripgate/dhcp.leases")
+    assert (root.path / "var/lib/tripgate/dhcp.leases").exists()
