@@ -49,6 +49,7 @@ class Router:
     ) -> None:
         self.settings = settings
         self.doors = Doors(settings, folder)
+        desk.judge.uplinks = lambda: self.doors.uplinks
         self.meter: KernelMeter
         self.lan: Lan
         self._folder = folder

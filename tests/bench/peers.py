@@ -9,7 +9,7 @@ from pathlib import Path
 HAPROXY = """\
 global
     nbthread 1
-    maxconn 20000
+    maxconn 4000
 defaults
     mode tcp
     option splice-auto
@@ -42,6 +42,6 @@ def mitmdump(program: Path, folder: Path, port: int) -> list[str]:
 def redirect_rules(lan: str, port: int) -> str:
     """nftables: what comes in on ``lan`` by TCP goes to mitmdump's port."""
     return (
-        "table ip bench { chain pre { type nat hook prerouting priority dstnat; "
-        f'iifname "{lan}" meta l4proto tcp redirect to :{port}; }} }}'
+        "table ip bench {\nchain pre {\ntype nat hook prerouting priority dstnat;\n"
+        f'iifname "{lan}" meta l4proto tcp redirect to :{port}\n}}\n}}\n'
     )

@@ -19,7 +19,7 @@ from tripgate.ledger import keys
 from tripgate.ledger.protocol import GrantRequest
 from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
-from tripgate.statefolder import StateFolder
+from tripgate.statefolder import Identity, StateFolder
 
 PASSING = ("pace", "per_day")  # goes with the time
 
@@ -148,6 +148,8 @@ SPOILED = [
     *(end_missing, key_missing, more_after_the_end, foreign_key, header_twice, no_header),
     *(changed("book", "{}"), changed("book", 5), changed("version", "x"), changed("schema", "-1")),
     *(changed("scope:plan", {"day.used": "-5"}), changed("scope:plan", {"day.used": 5})),
+    *(changed("lease:gw:one:1", {"state": "open", "granted": "5", "settled": "-1"}),),
+    *(changed("lease:gw:one:1", {"state": "ajar", "granted": "5", "settled": "1"}),),
     *(changed("scope:plan", {}), changed("audit", [["x", {}]]), changed("open", "a")),
 ]
 
@@ -199,17 +201,18 @@ def test_a_backup_of_a_newer_version_is_refused(
     assert "made by a newer tripgate" in filled.refused("restore", str(tmp_path / "trip"))[1]
 
 
-def test_a_lease_that_was_open_is_charged_in_full(filled: World, tmp_path: Path) -> None:
-    (phone,) = (one for one in filled.book.devices.values() if one.name == "phone")
+def lease_of(world: World, name: str) -> int:
+    """A lease of the gateway ``name`` on the phone; what it was granted."""
+    (phone,) = (one for one in world.book.devices.values() if one.name == "phone")
     minute_ago = int(time.time()) - 60
 
     async def grant(ledger: RedisLedger, registry: RedisRegistry) -> int:
         version, book = await registry.load()
-        await ledger.claim("other", "run", None, minute_ago)
+        await ledger.claim(name, "run", None, minute_ago)
         limits = limits_for(book, phone, starts(book.plan, minute_ago))
         granted = await ledger.grant(
             GrantRequest(
-                lease="other:run:1",
+                lease=f"{name}:run:1",
                 device=phone.id,
                 have=0,
                 want=1_000_000,
@@ -222,9 +225,32 @@ def test_a_lease_that_was_open_is_charged_in_full(filled: World, tmp_path: Path)
         )
         return granted.granted
 
+    return world.ledger(grant)
+
+
+def test_a_lease_that_was_open_is_charged_in_full(filled: World, tmp_path: Path) -> None:
     before = filled.json("cap", "list")[0]["used"]
-    assert filled.ledger(grant) == 1_000_000
+    assert lease_of(filled, "other") == 1_000_000
     filled.run("backup", str(tmp_path / "trip"))
     filled.run("restore", str(tmp_path / "trip"))
     (cap,) = filled.json("cap", "list")
     assert (cap["used"], cap["reserved"]) == (before + 1_000_000, 0)
+
+
+@pytest.mark.parametrize("reserved", ["0", "400", "9000000"])
+def test_what_is_reserved_after_a_restore_is_what_open_leases_hold(
+    filled: World, tmp_path: Path, reserved: str
+) -> None:
+    path, folder = tmp_path / "trip", StateFolder(filled.state)
+    folder.journal.touch()
+    folder.write_identity(Identity("own", "run"))
+    lease_of(filled, "own")
+    filled.run("backup", str(path))
+    content = lines(path)
+    for line in content[1:-1]:
+        if line[0].startswith("scope:"):
+            line[2] = {k: reserved if k.endswith("reserved") else v for k, v in line[2].items()}
+    write(path, content)
+    filled.run("restore", str(path))
+    (cap,) = filled.json("cap", "list")
+    assert cap["reserved"] == 1_000_000

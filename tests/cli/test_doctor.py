@@ -14,7 +14,8 @@ import redis
 from tests.cli.conftest import World
 from tests.cli.gateways import gateway
 from tests.servers import DURABLE, running, valkey_program
-from tripgate.cli.doctor import software
+from tripgate.cli.doctor import software, sysctls
+from tripgate.cli.doctor.finding import ok
 from tripgate.statefolder import StateFolder
 
 OPTIONS = ("listen", "socks", "portal", "metrics")
@@ -186,3 +187,44 @@ async def test_the_embedded_servers_program_is_tried(
     assert (said or "Valkey 9") in one.detail
     missing = await software.run_version(tmp_path / "none")
     assert "does not start" in missing.detail
+
+
+# -- the router mode ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    (tmp_path / "ip_forward").write_text("0\n")
+    (tmp_path / "accept_ra").write_text("2\n")
+    return tmp_path
+
+
+def test_sysctls_that_are_as_a_router_needs_them_are_fine(proc: Path) -> None:
+    one = sysctls.judge({"ip_forward": "0", "accept_ra": "2"}, proc)
+    assert (one.result, one.detail) == ("ok", "as a router needs them")
+
+
+def test_a_sysctl_that_the_gateway_can_set_is_fine(proc: Path) -> None:
+    one = sysctls.judge({"ip_forward": "1", "accept_ra": "2"}, proc)
+    assert (one.result, one.detail) == ("ok", "set at the start: ip_forward")
+
+
+def test_a_sysctl_that_only_the_host_can_set_is_named(
+    proc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as on a read-only mount
+    one = sysctls.judge({"ip_forward": "1", "accept_ra": "2"}, proc)
+    assert (one.result, one.detail) == ("fail", "ip_forward is 0, needed 1")
+    assert "sysctl -w ip_forward=1 (" in one.mend
+
+
+def test_the_router_mode_asks_for_forwarding(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPGATE_MODE", "router")
+    monkeypatch.setenv("TRIPGATE_LAN", "lan0")
+    monkeypatch.setattr(sysctls, "judge", lambda needed: ok("sysctls", " ".join(needed)))
+    assert "net/ipv4/ip_forward" in found(empty, "sysctls", 0)["detail"]
+
+
+def test_the_explicit_mode_needs_no_sysctl(empty: World) -> None:
+    report = json.loads(empty.cli("doctor", "--json").out)
+    assert not [one for one in report["checks"] if one["check"] == "sysctls"]

@@ -183,6 +183,37 @@ async def test_a_lease_of_the_old_period_frees_and_counts_nothing_in_the_new(
     assert await counter(ledger, period=Period.TRIP) == (300, MIB)
 
 
+# -- a reserve that does not cover its leases (a backup made by other hands) --------------------
+
+
+@pytest.mark.parametrize("final", [True, False])
+async def test_a_reserve_never_falls_below_nothing(world: World, final: bool) -> None:
+    ledger = await claimed(world)
+    await ledger.grant(replace(ASK, limits=limits(MIB)))
+    await world.set_reserved(PHONE, Period.DAY, 100)
+    await settled(ledger, replace(ROW, used=300, final=final))
+    assert await counter(ledger) == (300, 0)
+
+
+async def test_a_lease_that_leaves_a_counter_takes_no_more_than_is_reserved_there(
+    world: World,
+) -> None:
+    ledger = await claimed(world)
+    await ledger.grant(ASK)
+    await world.set_reserved(PHONE, Period.DAY, 100)
+    await ledger.grant(replace(ASK, have=MIB, want=0, limits=limits(period=Period.TRIP)))
+    assert await counter(ledger) == (0, 0)
+
+
+async def test_a_reserve_that_is_too_small_grants_no_byte_beyond_the_limit(world: World) -> None:
+    ledger = await claimed(world)
+    await ledger.grant(replace(ASK, limits=limits(MIB)))
+    await world.set_reserved(PHONE, Period.DAY, 0)
+    await settled(ledger, replace(ROW, used=MIB, final=True))
+    refused = await ledger.grant(replace(ASK, lease="gw:one:2", limits=limits(MIB)))
+    assert (refused.granted, refused.left) == (0, 0)
+
+
 # -- usage buckets -----------------------------------------------------------------------------
 
 
@@ -223,6 +254,20 @@ async def test_a_full_bucket_puts_further_fields_together(world: World) -> None:
     await settled(ledger, replace(ROW, used=70, parts=70, increments=bounded))
     expected = {"a|u": 20, "a|d": 10, "other|u": 20, "other|d": 10, "overhead": 10}
     assert await ledger.buckets([LIFE]) == (expected,)
+
+
+async def test_the_largest_bound_of_a_call_is_the_bucket_s_whoever_names_it(world: World) -> None:
+    ledger = await claimed(world)
+    first = replace(ROW, used=10, parts=10, increments=(Increment(LIFE, "a|u", 10),))
+    second = replace(
+        ROW,
+        lease="gw:one:2",
+        used=20,
+        parts=20,
+        increments=(Increment(LIFE, "b|u", 10, most=2), Increment(LIFE, "c|u", 10, most=1)),
+    )
+    await settled(ledger, first, second)
+    assert await ledger.buckets([LIFE]) == ({"a|u": 10, "b|u": 10, "other|u": 10},)
 
 
 async def test_an_absent_bucket_is_empty_and_the_order_is_the_question_s(world: World) -> None:

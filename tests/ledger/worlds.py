@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import redis.asyncio
+
 from tripgate.core.model import PLAN, Counter, Limit, Period, Target, device_target, person_target
 from tripgate.ledger.memory import MemoryLedger, MemoryRegistry, MemoryStore
 from tripgate.ledger.protocol import GrantRequest, Ledger, Registry, Settlement
@@ -28,6 +30,9 @@ class World(Protocol):
 
     def registry(self) -> Registry: ...
 
+    async def set_reserved(self, target: Target, period: Period, volume: int) -> None:
+        """Behind the ledger's back."""
+
     async def aclose(self) -> None: ...
 
 
@@ -40,6 +45,9 @@ class MemoryWorld:
 
     def registry(self) -> Registry:
         return MemoryRegistry(self.store)
+
+    async def set_reserved(self, target: Target, period: Period, volume: int) -> None:
+        self.store.counts[target, period].reserved = volume
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -57,6 +65,10 @@ class RedisWorld:
     def registry(self) -> Registry:
         self.clients.append(made := RedisRegistry(self.url))
         return made
+
+    async def set_reserved(self, target: Target, period: Period, volume: int) -> None:
+        async with redis.asyncio.from_url(self.url) as client:
+            await client.hset(f"{{plan}}:scope:{target}", f"{period}.reserved", volume)
 
     async def aclose(self) -> None:
         for client in self.clients:

@@ -9,10 +9,10 @@ from typing import Any
 
 from tripgate.core import book
 from tripgate.core.book import Book
+from tripgate.core.bucket import Bucket
 from tripgate.core.classify import Catalogue
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.model import Cap, Device, DeviceState, Period, device_target
-from tripgate.core.throttle import Bucket
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.memory import MemoryLedger, MemoryRegistry, MemoryStore
 from tripgate.ledger.progress import Progress

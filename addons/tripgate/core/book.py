@@ -58,6 +58,8 @@ class Book:
     warned: tuple[Warned, ...] = ()
     queue: tuple[Plan, ...] = ()
     """Plans to come, in their order (:mod:`tripgate.core.planbook`)."""
+    unmetered: tuple[str, ...] = ()
+    """Names of uplinks whose bytes cost nothing (:mod:`tripgate.core.uplinks`)."""
 
     @cached_property
     def by_identity(self) -> Mapping[str, Device]:

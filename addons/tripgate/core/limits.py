@@ -9,6 +9,8 @@ Rules
    still in these hours: the target's usual counter goes on.
 5. A cap of days that roll is one limit on all that was used since the cap was made
    (:func:`rolled`): a day's volume for each day that has begun. What a day leaves, the next has.
+6. On an uplink that costs nothing a grant goes through no counter at all
+   (:mod:`tripgate.core.uplinks`); the caller sees to that.
 """
 
 from collections.abc import Collection, Mapping

@@ -189,9 +189,17 @@ class Counter:
     reserved: int = 0
 
 
+PACKET = 1500
+"""Bytes of a full packet: a volume that is smaller carries none."""
+
+
 @dataclass(frozen=True, slots=True)
 class CapState:
-    """A cap with its counter, as the tools and pages show it."""
+    """A cap with its counter, as the tools and pages show it.
+
+    ``spent``: what is left is used, or too little for a full packet. A kernel that drops the first
+    packet that does not fit leaves such a rest.
+    """
 
     cap: Cap
     used: int
@@ -201,7 +209,9 @@ class CapState:
     spent: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spent", self.used >= self.limit)
+        object.__setattr__(
+            self, "spent", self.remaining < min(PACKET, self.limit) or not self.limit
+        )
 
     @property
     def limit(self) -> int:

@@ -34,6 +34,7 @@ class Increment:
     """Add ``amount`` bytes to ``field`` of ``bucket``; ``ttl`` (s) is set when it is new.
 
     ``most`` bounds the number of fields: past it the bytes go to the field ``other|u``/``other|d``.
+    The largest ``most`` that one call names for a bucket is its bound.
     """
 
     bucket: str

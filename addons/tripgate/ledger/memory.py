@@ -81,7 +81,7 @@ class MemoryLedger(_Client):
         wire.settle(rows, seen, now, self._gateway, self._instance)  # refuses what Redis would
         store = self._up()
         store.contact(self._gateway, self._instance, now)
-        fresh = tuple(store.settle(row, now) for row in rows)
+        fresh = store.settle(rows, now)
         store.seen |= seen
         store.purge(self._gateway, self._instance, {row.lease for row in rows}, now)
         return fresh

@@ -5,7 +5,7 @@ hold both to them. Nothing here survives the process: it is for tests.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tripgate.core.book import EMPTY, Book
@@ -28,6 +28,10 @@ class Count:
     guess: int | None = None
     used: int = 0
     reserved: int = 0
+
+    def reserve(self, volume: int) -> None:
+        """Rule 6 of ``common.lua``."""
+        self.reserved = max(0, self.reserved + volume)
 
 
 @dataclass(slots=True)
@@ -97,7 +101,7 @@ class MemoryStore:
     def post(self, lease: Lease, reserved: int, used: int) -> None:
         """Add to every counter that the lease stands in."""
         for _, count in self.standing(lease.at):
-            count.reserved += reserved
+            count.reserve(reserved)
             count.used += used
 
     # -- grant.lua --------------------------------------------------------------------------
@@ -154,11 +158,11 @@ class MemoryStore:
             start = self.turn(limit, trusted=request.trusted)
             stood = place in lease.at and any(self.standing({place: lease.at[place]}))
             if place not in at and not stood:
-                self.counts[place].reserved += lease.held
+                self.counts[place].reserve(lease.held)
             at[place] = start
         for place, count in self.standing(lease.at):
             if place not in at:
-                count.reserved -= lease.held
+                count.reserve(-lease.held)
         lease.at = at
 
     def _left(self, limit: Limit) -> int:
@@ -175,8 +179,16 @@ class MemoryStore:
 
     # -- settle.lua -------------------------------------------------------------------------
 
-    def settle(self, row: Settlement, now: int) -> int:
-        """Rules 1 to 6: the new bytes of one row."""
+    def settle(self, rows: Iterable[Settlement], now: int) -> tuple[int, ...]:
+        """Rules 1 to 6: the new bytes of each row."""
+        fresh, counted = [], []
+        for row in rows:
+            fresh.append(new := self._settle(row))
+            counted += _spread(row, new)
+        self._collect(counted, now)
+        return tuple(fresh)
+
+    def _settle(self, row: Settlement) -> int:
         lease = self.leases.get(row.lease)
         if lease is None:
             lease = self.leases[row.lease] = Lease(device=row.device)
@@ -192,7 +204,6 @@ class MemoryStore:
         self.post(lease, lease.held - before, new)
         for target in {target for target, _ in lease.at}:
             self.life[target] = self.life.get(target, 0) + new
-        self._spread(row, new, now)
         return new
 
     def _close(self, lease_id: str, lease: Lease) -> None:
@@ -201,27 +212,21 @@ class MemoryStore:
         lease.open = False
         self.closed.setdefault(gateway, {})[lease_id] = owner.contact if owner else 0
 
-    def _spread(self, row: Settlement, new: int, now: int) -> None:
-        if 0 < new < row.parts:
-            self._collect(row.rest, now, new)
-        elif new:
-            self._collect(row.increments, now)
-            if new > row.parts:
-                self._collect(row.rest, now, new - row.parts)
-
-    def _collect(
-        self, increments: Iterable[Increment], now: int, amount: int | None = None
-    ) -> None:
-        for one in increments:
+    def _collect(self, counted: Sequence[tuple[Increment, int]], now: int) -> None:
+        """Rule 6."""
+        most: dict[str, int] = {}
+        for one, _ in counted:
+            most[one.bucket] = max(most.get(one.bucket, 0), one.most or 0)
+        for one, amount in counted:
             bucket = self.buckets.get(one.bucket)
             if bucket is None:
                 bucket = self.buckets[one.bucket] = {}
                 if one.ttl:
                     self.expires[one.bucket] = now + one.ttl
-            name, full = one.field, bool(one.most) and len(bucket) >= (one.most or 0)
+            name, full = one.field, 0 < most[one.bucket] <= len(bucket)
             if full and name not in bucket and name.endswith(("|u", "|d")):
                 name = "other" + name[-2:]
-            bucket[name] = bucket.get(name, 0) + (one.amount if amount is None else amount)
+            bucket[name] = bucket.get(name, 0) + amount
 
     def contact(self, gateway: str, instance: str, now: int) -> None:
         """Rule 7, before the rows: the heartbeat moves the clock of contact."""
@@ -245,3 +250,13 @@ class MemoryStore:
         newest = sorted(self.seen, key=lambda device: (-self.seen[device], device))
         for device in newest[SEEN:]:
             del self.seen[device]
+
+
+def _spread(row: Settlement, new: int) -> list[tuple[Increment, int]]:
+    """Rule 5: the increments that ``new`` bytes of a row make, and by how much."""
+    if not new:
+        return []
+    if new < row.parts:
+        return [(one, new) for one in row.rest]
+    missing = [(one, new - row.parts) for one in row.rest] if new > row.parts else []
+    return [*((one, one.amount) for one in row.increments), *missing]

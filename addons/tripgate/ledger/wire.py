@@ -98,7 +98,8 @@ def _row(row: Settlement) -> list[Any]:
 def _buckets(increments: Iterable[Increment]) -> list[Any]:
     found: dict[str, list[Any]] = {}
     for one in increments:
-        bucket = found.setdefault(one.bucket, [one.bucket, one.ttl or 0, one.most or 0, []])
+        bucket = found.setdefault(one.bucket, [one.bucket, one.ttl or 0, 0, []])
+        bucket[2] = max(bucket[2], one.most or 0)
         bucket[3] += (one.field, _amount(one.amount))
     return list(found.values())
 

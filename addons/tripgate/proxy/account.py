@@ -17,15 +17,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from tripgate.core.bucket import Bucket
 from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter, WireState
-from tripgate.core.model import Limit
-from tripgate.core.throttle import Bucket
+from tripgate.core.model import PACKET, Limit
 
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
-
-PACKET = 1500
 
 FREE = 1 << 62
 """A window, or what is left, without bound."""

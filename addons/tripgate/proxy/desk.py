@@ -18,7 +18,7 @@ from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import Device, DeviceState, Limit, Period
+from tripgate.core.model import PACKET, Device, DeviceState, Limit, Period
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
 from tripgate.ledger.protocol import (
@@ -28,7 +28,7 @@ from tripgate.ledger.protocol import (
     LedgerDown,
     Registry,
 )
-from tripgate.proxy.account import PACKET, Account, Lease, Refusal
+from tripgate.proxy.account import Account, Lease, Refusal
 from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
 
@@ -74,6 +74,7 @@ class LeaseDesk:
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
+        self._unmetered = False
         self._refused_at: float | None = None
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -90,14 +91,19 @@ class LeaseDesk:
         if version == self.version:
             return
         self.version, self.book = version, book
+        self.judge.learn(book)
         self.turn(force=True)
         for account in list(self.accounts.values()):
             self._follow_book(account)
-        self.judge.learn(book)
         self.judge.follow(self.accounts.values())
 
     def turn(self, *, force: bool = False) -> None:
-        """Let the periods follow the clock, once it is trusted (or the plan was edited)."""
+        """Follow the uplink, and let the periods follow the clock, once it is trusted (or the
+        plan was edited)."""
+        if self.judge.unmetered != self._unmetered:
+            self._unmetered = self.judge.unmetered
+            for account in self.accounts.values():
+                self._follow_limits(account)
         if not (force or not self.starts or self.clock.trusted()):
             return
         starts = period.starts(self.book.plan, int(self.clock.wall()))
@@ -122,6 +128,8 @@ class LeaseDesk:
             account.revoke()
 
     def _limits(self, device_id: str) -> tuple[Limit, ...]:
+        if self.judge.unmetered:
+            return ()
         device = self.book.devices.get(device_id) or _gone(device_id)
         return limits.limits_for(self.book, device, self.starts, int(self.clock.wall()))
 
@@ -155,7 +163,8 @@ class LeaseDesk:
         True may mean that other flows have taken it all since: take, and ask again.
         """
         refusal = account.refusal
-        fresh = refusal and self.clock.monotonic() - refusal.at < REFUSAL_STANDS_S
+        age = self.clock.monotonic() - refusal.at if refusal else REFUSAL_STANDS_S
+        fresh = account.exhausted and age < REFUSAL_STANDS_S
         if account.budget.left <= 0 and not fresh:
             task = self._asking.get(account.device) or self._ask_soon(account)
             await asyncio.shield(task)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from tripgate.core.attribution import Attribution
 from tripgate.core.counts import Volume
 from tripgate.core.meter import WireState
+from tripgate.core.model import PACKET
 from tripgate.proxy.account import Account, Metered
 
 FORWARD_MIN = 64 * 1024
@@ -51,6 +52,11 @@ class KernelAccount(Account):
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
         return not self.present and super().idle(now)
+
+    @property
+    def exhausted(self) -> bool:
+        """As of any account, with what the kernel holds: it may still be forwarded."""
+        return self.refusal is not None and self.budget.left + self.budget.held < PACKET
 
     @property
     def needs_lease(self) -> bool:
@@ -121,13 +127,16 @@ class KernelAccount(Account):
         wire = flow.wire()
         return max(0, flow.meter.payload_sent - wire.sent) if wire else 0
 
-    def hold_for_kernel(self, open_: bool) -> int:
-        """Set a part of the budget aside for forwarded packets; its size in bytes."""
+    def hold_for_kernel(self, open_: bool, most: int | None = None) -> int:
+        """Set a part of the budget (no more than ``most``) aside for forwarded packets; its size
+        in bytes."""
         budget = self.budget
         budget.held = 0
         if open_ and not budget.revoked:
             wanted = max(FORWARD_MIN, int(self._forward_rate * FORWARD_S))
             budget.held = min(wanted, int(budget.left * self._share_of_kernel()))
+        if most is not None:
+            budget.held = min(budget.held, most)
         return budget.held
 
     def _share_of_kernel(self) -> float:

@@ -7,7 +7,8 @@ Rules
 3. What was posted is remembered in a page that survives the process as long as the kernel's
    counters do: after a crash nothing is lost and nothing comes twice.
 4. A reading that is smaller than the last one is a new generation of the counter.
-5. After each reading the kernel gets its part of every open device's budget.
+5. After each reading the kernel gets its part of every open device's budget, as far as policies
+   and caps let it pass (:mod:`tripgate.proxy.pace`).
 """
 
 import logging
@@ -20,6 +21,7 @@ from tripgate.core.gap import Gap
 from tripgate.core.model import GATEWAY, UNATTRIBUTED, Device, DeviceState
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.kernelaccount import Counted, KernelAccount
+from tripgate.proxy.pace import Pace
 
 log = logging.getLogger("tripgate.kernelmeter")
 
@@ -51,6 +53,7 @@ class KernelMeter:
         self._desk = desk
         self._counters = counters
         self._posted = posted
+        self._pace = Pace(desk.judge)
         self._gap = Gap()
         self._slots = NOTHING
         self._uplink_before: Volume | None = None
@@ -69,6 +72,7 @@ class KernelMeter:
             self._post(owners.get(slot, UNATTRIBUTED), slot, new, elapsed)
             self._posted.set(slot, count)
         self._look_for_gap(reading.uplink)
+        self._pace.turn(self._desk.clock.monotonic())
         self.refill()
 
     def _owners(self) -> dict[int, str]:
@@ -86,6 +90,7 @@ class KernelMeter:
             self.gateway += new.total
         elif owner == UNATTRIBUTED:
             self.unattributed += new.total
+        self._pace.counted(owner, new.forwarded)
         account = self._desk.accounts.get(owner)
         if account is None and not new.total.total:
             return
@@ -120,7 +125,9 @@ class KernelMeter:
         account.refill = self.refill
         if _open(device) and account.present and account.needs_lease:
             self._desk.low(account)
-        return account.hold_for_kernel(_open(device))
+        volume = account.hold_for_kernel(_open(device), self._pace.most(account))
+        self._pace.let(device.id, volume)
+        return volume
 
 
 def _open(device: Device) -> bool:

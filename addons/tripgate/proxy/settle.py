@@ -74,9 +74,16 @@ class Settler:
             await self.count_and_settle()
 
     async def count_and_settle(self) -> None:
-        """Settle all there is; the kernel is read for it."""
-        self.read()
+        """Settle all there is. Where the kernel counts it is read for it, at most every
+        ``AGAIN_S``: whoever asks sooner waits, for an answer from old counts would be wrong."""
+        if self._read:
+            await self._turn_to_read()
         await self.settle()
+
+    async def _turn_to_read(self) -> None:
+        while (wait := self._settled_at + AGAIN_S - self._desk.clock.monotonic()) > 0:
+            await asyncio.sleep(wait)
+        self.read()
 
     def read(self) -> None:
         """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""

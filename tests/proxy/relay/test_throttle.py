@@ -8,7 +8,6 @@ import pytest
 
 from tests.proxy.relay.relay_world import RelayWorld, exactly, recv, send
 from tripgate.core.bucket import Bucket
-from tripgate.core.throttle import Bucket as Slow
 from tripgate.proxy.relay.throttle import AHEAD
 
 
@@ -24,7 +23,7 @@ def real_time(world: RelayWorld, monkeypatch: pytest.MonkeyPatch) -> RelayWorld:
 
 def slow(world: RelayWorld, rate: int | None) -> None:
     """All flows move at ``rate`` bits per second together."""
-    bucket = Slow(rate) if rate is not None else None
+    bucket = Bucket(rate, time.monotonic()) if rate is not None else None
     for flow in world.account.flows:
         flow.slow(bucket)
 
@@ -36,7 +35,7 @@ async def test_no_more_is_delivered_than_the_rate_gives(real_time: RelayWorld) -
     sending = asyncio.ensure_future(send(server, bytes(10_000_000)))
     began = time.monotonic()
     await exactly(client, 400_000)
-    burst = Bucket(400_000, 0).burst
+    burst = Bucket(8 * 400_000, 0).burst
     assert burst + 400_000 * (time.monotonic() - began) >= 400_000
     sending.cancel()
 

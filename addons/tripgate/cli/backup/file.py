@@ -171,6 +171,8 @@ def _item(key: str, expires_at: object, value: object) -> Item:
         raise ValueError(f"the key {key[:40]!r}")
     if not _CHECKS[kind](value) or (key.startswith(("scope:", "use:")) and not _amounts(value)):
         raise ValueError(f"the value of {key[:40]!r}")
+    if key.startswith("lease:") and not _lease(value):
+        raise ValueError(f"the value of {key[:40]!r}")
     if key == "book":
         bookcodec.load(str(value))
     if key in ("version", "schema") and not _DIGITS.fullmatch(str(value)):
@@ -186,6 +188,13 @@ def _amounts(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(one, str) and _DIGITS.fullmatch(one) for one in value.values()
     )
+
+
+def _lease(value: dict[str, str]) -> bool:
+    """A state of the two, what was granted and settled, and where it counts."""
+    rest = {name: one for name, one in value.items() if name not in ("state", "device")}
+    known = value.get("state") in ("open", "closed") and {"granted", "settled"} <= rest.keys()
+    return known and _amounts(rest)
 
 
 def _entry(value: object) -> bool:

@@ -91,7 +91,7 @@ async def restore(url: str, path: Path, content: Content, gateway: str, edit: Ed
             version = max(content.version, await stored.version(connection))
             await stored.clear(connection)
             items = (part for part in read(path) if isinstance(part, Item))
-            await stored.put(connection, items)
+            await stored.put(connection, stored.with_reserves(items, content.leases))
             rows = stored.orphans(content.leases, gateway, content.book, edit.at)
             await stored.charge(ledger, rows, edit.at)
             await stored.set_version(connection, version)

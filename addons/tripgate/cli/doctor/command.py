@@ -8,7 +8,7 @@ import typer
 
 from tripgate.cli.command import present
 from tripgate.cli.control import ask
-from tripgate.cli.doctor import clock, network, redis, software, storage
+from tripgate.cli.doctor import clock, network, redis, software, storage, sysctls
 from tripgate.cli.doctor.finding import Check, Finding, Machine, Result
 from tripgate.cli.options import Json, State, example
 from tripgate.cli.output import Column, table
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     storage.journal,
     clock.clock,
     redis.redis,
+    sysctls.sysctls,
     network.gateway,
     network.ports,
 )
@@ -72,6 +73,7 @@ def look_at(state: Path | None) -> Machine:
         folder,
         endpoints={name: getattr(settings, name) for name in OPTIONS},
         redis=settings.redis.get_secret_value() if settings.redis else None,
+        router=(settings.lan or "", settings.uplink) if settings.mode == "router" else None,
         trust_host=settings.clock.trust == "host",
         status=status,
     )

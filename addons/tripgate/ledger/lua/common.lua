@@ -13,6 +13,8 @@
 -- 4. A lease remembers in which counters it stands, with the start of each. Its bytes count there
 --    while that start (or the guess it was corrected from) is the stored one; life counts always.
 -- 5. A lease holds max(0, granted - settled) in each of its counters while it is open.
+-- 6. A reserve never falls below zero, whatever a lease gives back: a store that other hands wrote
+--    (a backup) may hold a lease that its counter does not know, and a debt would be free bytes.
 
 local PREFIX = '{plan}:'
 local LIMIT = 9007199254740992
@@ -63,6 +65,12 @@ end
 
 local function add(counters, field, n)
   put(counters, field, (counters.now[field] or 0) + n)
+end
+
+-- Rule 6.
+local function reserve(target, period, n)
+  local counters, field = scope(target), period .. '.reserved'
+  put(counters, field, math.max(0, (counters.now[field] or 0) + n))
 end
 
 -- Rule 3; returns the start that counts.
@@ -130,7 +138,7 @@ local function post(record, reserved, used)
   for _, place in pairs(record.at) do
     local target, period, start = place[1], place[2], place[3]
     if stands(target, period, start) then
-      add(scope(target), period .. '.reserved', reserved)
+      reserve(target, period, reserved)
       add(scope(target), period .. '.used', used)
     end
   end

@@ -51,13 +51,13 @@ local function join()
     local start = turn(target, period, limit[3], ask.trusted)
     local old = record.at[name]
     if not at[name] and not (old and stands(target, period, old[3])) then
-      add(scope(target), period .. '.reserved', holds)
+      reserve(target, period, holds)
     end
     at[name] = {target, period, start}
   end
   for name, old in pairs(record.at) do
     if not at[name] and stands(old[1], old[2], old[3]) then
-      add(scope(old[1]), old[2] .. '.reserved', -holds)
+      reserve(old[1], old[2], -holds)
     end
   end
   record.at = at

@@ -13,8 +13,9 @@
 --    settled at zero, standing where the row counts, but not in a period that is over.
 -- 5. new == parts: the increments; new > parts: these, and the difference to every rest bucket;
 --    0 < new < parts: all of it to every rest bucket.
--- 6. A bucket gets its time to live when it is new. When it has `most` fields, bytes of further
---    fields that end in |u or |d go to other|u and other|d (two more at most).
+-- 6. A bucket gets its time to live when it is new. When it has `most` fields (the largest bound
+--    that this call names for it), bytes of further fields that end in |u or |d go to other|u and
+--    other|d (two more at most).
 -- 7. A row of the live instance is its heartbeat; an old instance's rows count, its heart does not.
 --
 -- ARGV: JSON {gateway, instance, now, seen: {device: now}, rows: [[lease, device, granted, used,
@@ -40,9 +41,10 @@ local function collect(increments, amount)
     local name = increment[1]
     local bucket = buckets[name]
     if not bucket then
-      bucket = {key = PREFIX .. name, ttl = increment[2], most = increment[3], fields = {}, plus = {}}
+      bucket = {key = PREFIX .. name, ttl = increment[2], most = 0, fields = {}, plus = {}}
       buckets[name] = bucket
     end
+    bucket.most = math.max(bucket.most, increment[3])
     for i = 1, #increment[4], 2 do
       local field = increment[4][i]
       if not bucket.plus[field] then

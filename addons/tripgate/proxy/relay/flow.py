@@ -11,8 +11,8 @@ import os
 import select
 import socket
 
+from tripgate.core.bucket import Bucket
 from tripgate.core.meter import WireState
-from tripgate.core.throttle import Bucket
 from tripgate.core.wiremeter import WireMeter
 from tripgate.proxy import upstream
 from tripgate.proxy.account import FREE

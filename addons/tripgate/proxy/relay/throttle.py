@@ -10,7 +10,6 @@ Rules
 import asyncio
 
 from tripgate.core.bucket import CRUMB, Bucket
-from tripgate.core.throttle import Bucket as Slow
 from tripgate.proxy.relay.engine import Engine, Turn
 
 AHEAD = 16 * 1024
@@ -19,13 +18,13 @@ that, so the uplink is at most 32 KiB ahead of what was delivered."""
 
 
 class Throttle:
-    """``rate`` in bytes per second; ``users``: the flows that have it."""
+    """``users``: the flows that have it."""
 
     __slots__ = ("_bucket", "_engine", "_ring", "_share", "_timer", "_turn", "users")
 
-    def __init__(self, engine: Engine, rate: float) -> None:
+    def __init__(self, engine: Engine, bucket: Bucket) -> None:
         self._engine = engine
-        self._bucket = Bucket(rate, engine.clock())
+        self._bucket = bucket
         self._ring: dict[object, Turn] = {}
         self._turn: Turn | None = None
         self._share = 0
@@ -88,13 +87,13 @@ class Throttles:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: dict[int, tuple[Slow, Throttle]] = {}
+        self._known: dict[Bucket, Throttle] = {}
 
-    def of(self, bucket: Slow) -> Throttle:
+    def of(self, bucket: Bucket) -> Throttle:
         """The throttle of a bucket; every caller is a user until it says ``leave``."""
-        known = self._known.get(id(bucket))
-        throttle = known[1] if known else Throttle(self._engine, bucket.rate / 8)
-        self._known[id(bucket)] = bucket, throttle
+        throttle = self._known.get(bucket)
+        if throttle is None:
+            throttle = self._known[bucket] = Throttle(self._engine, bucket)
         throttle.users += 1
         return throttle
 
@@ -103,4 +102,4 @@ class Throttles:
         throttle.users -= 1
         if not throttle.users:
             throttle.close()
-            self._known = {key: one for key, one in self._known.items() if one[1] is not throttle}
+            self._known = {key: one for key, one in self._known.items() if one is not throttle}

@@ -1,0 +1,167 @@
+"""What devices do in the benchmarks, run in a device's namespace; reports JSON.
+
+python load.py connections HOST PORT COUNT AT_ONCE      TLS connections of /10k, one after one
+python load.py paced HOST PORT COUNT PER_SECOND         the same at a fixed rate, with latencies
+python load.py download HOST PORT PATH [FLOWS]          TLS downloads side by side
+python load.py idle HOST PORT COUNT                     connections that say hello and stay
+python load.py hold PORT                                their server
+"""
+
+import json
+import resource
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+NAME = "origin.example"
+TIMEOUT_S = 30.0
+BUFFER = 256 * 1024
+
+
+def context() -> ssl.SSLContext:
+    made = ssl.create_default_context()
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made
+
+
+TLS = context()
+
+
+def fetch(host: str, port: int, path: str) -> int:
+    """One TLS connection, one request, to its end; bytes of the answer."""
+    with socket.create_connection((host, port), TIMEOUT_S) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with TLS.wrap_socket(plain, server_hostname=NAME) as sock:
+            ask = f"GET /{path} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n"
+            sock.sendall(ask.encode())
+            view, total = memoryview(bytearray(BUFFER)), 0
+            while got := sock.recv_into(view):
+                total += got
+            return total
+
+
+def together(count: int, work: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def connections(host: str, port: int, count: int, at_once: int) -> dict[str, float]:
+    """``count`` connections, ``at_once`` at a time."""
+    todo: SimpleQueue[int] = SimpleQueue()
+    for number in range(count):
+        todo.put(number)
+    done: list[int] = []
+
+    def work() -> None:
+        while True:
+            try:
+                todo.get_nowait()
+            except Empty:
+                return
+            done.append(fetch(host, port, "10k"))
+
+    began = time.monotonic()
+    together(at_once, work)
+    return {"done": sum(size > 10_240 for size in done), "seconds": time.monotonic() - began}
+
+
+def paced(host: str, port: int, count: int, per_second: float) -> dict[str, list[float]]:
+    """Milliseconds from the connect to the answer's end, of connections at a fixed rate."""
+    taken: list[float] = []
+    began = time.monotonic()
+
+    def one() -> None:
+        started = time.monotonic()
+        fetch(host, port, "10k")
+        taken.append((time.monotonic() - started) * 1000)
+
+    threads = []
+    for number in range(count):
+        time.sleep(max(0.0, began + number / per_second - time.monotonic()))
+        threads.append(threading.Thread(target=one))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    return {"ms": taken}
+
+
+def download(host: str, port: int, path: str, flows: int = 1) -> dict[str, float]:
+    """``flows`` downloads side by side; one that is cut counts what it got."""
+    sizes: list[int] = []
+
+    def one() -> None:
+        total = 0
+        try:
+            total = fetch(host, port, path)
+        except OSError:
+            pass
+        sizes.append(total)
+
+    began = time.monotonic()
+    together(flows, one)
+    return {"bytes": sum(sizes), "seconds": time.monotonic() - began}
+
+
+def hello() -> bytes:
+    """The first flight of a TLS client."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = TLS.wrap_bio(incoming, outgoing, server_hostname=NAME)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
+def idle(host: str, port: int, count: int) -> None:
+    """Open, greet, wait for the echo of one byte, stay until standard input ends."""
+    first, held = hello(), []
+    for _ in range(count):
+        sock = socket.create_connection((host, port), TIMEOUT_S)
+        sock.sendall(first)
+        held.append(sock)
+    for sock in held:
+        if not sock.recv(1):
+            raise SystemExit("an idle connection was closed")
+    print(json.dumps({"open": len(held)}), flush=True)
+    threading.Event().wait()
+
+
+def hold(port: int) -> None:
+    """Answer one byte to whoever connects, and keep the connection."""
+    held = []
+    with socket.create_server(("0.0.0.0", port), backlog=4096) as server:
+        while True:
+            sock, _ = server.accept()
+            sock.sendall(b"!")
+            held.append(sock)
+
+
+def main(words: list[str]) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    match words:
+        case ["connections", host, port, count, at_once]:
+            print(json.dumps(connections(host, int(port), int(count), int(at_once))))
+        case ["paced", host, port, count, rate]:
+            print(json.dumps(paced(host, int(port), int(count), float(rate))))
+        case ["download", host, port, path, *flows]:
+            print(json.dumps(download(host, int(port), path, *map(int, flows))))
+        case ["idle", host, port, count]:
+            idle(host, int(port), int(count))
+        case ["hold", port]:
+            hold(int(port))
+        case _:
+            raise SystemExit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,122 @@
+"""A cap cuts its own device, in every protocol, and no other."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import Lab, device4, server4, server6, wait_until
+from tests.lab.product import Product, curl, product, web
+from tests.lab.traffic import UDP4, udp_echo, udp_socket
+
+CAP = 20_000_000
+OVERSHOOT_MOST = 262_144
+FLOWS = 8
+DATAGRAM = 1172
+BURST = 40
+SO_RCVBUFFORCE = 33
+
+
+@pytest.fixture
+def gateway(lab: Lab, tmp_path: Path) -> Iterator[Product]:
+    web(lab)
+    with product(lab, tmp_path) as made:
+        made.admit(1, 2)
+        yield made
+
+
+def _cap(gateway: Product, volume: int) -> None:
+    gateway.run("cap", "set", "phone-1", f"{volume}B/day")
+
+
+def _wait_for_cut(gateway: Product) -> None:
+    wait_until(lambda: gateway.json("cap", "list")[0]["reached"], "the cap is reached")
+
+
+def _use_up(lab: Lab, gateway: Product) -> None:
+    """Device 1 downloads until it is cut."""
+    _cap(gateway, CAP)
+    assert curl(lab, 1, f"http://{server4(1)}/90000000").returncode != 0
+    _wait_for_cut(gateway)
+
+
+@pytest.mark.parametrize("host", [server4(1), f"[{server6(1)}]"])
+def test_downloads_are_cut_within_the_bound(lab: Lab, gateway: Product, host: str) -> None:
+    lab.rate(lab.server, "eth0", "100mbit")
+    before, at = gateway.rest()["phone-1"], lab.truth(host.strip("[]"))
+    _cap(gateway, CAP)
+    argv = ["curl", "-s", "-g", "-o", "/dev/null", f"http://{host}/90000000"]
+    jobs = [lab.spawn(lab.device(1), argv) for _ in range(FLOWS)]
+    assert all(job.wait(30) for job in jobs)
+    _wait_for_cut(gateway)
+    used = gateway.rest()["phone-1"]
+    assert used == before + lab.truth(host.strip("[]")) - at
+    print("OVERSHOOT", used.total - CAP)
+    assert used.total - CAP <= OVERSHOOT_MOST
+
+
+def test_a_udp_download_is_cut_within_the_bound(lab: Lab, gateway: Product) -> None:
+    lab.rate(lab.server, "eth0", "100mbit")
+    before = gateway.rest()["phone-1"].total
+    _cap(gateway, CAP)
+    delivered = before + _udp_download(lab)
+    print("UDP OVERSHOOT", delivered - CAP)
+    assert delivered - CAP <= OVERSHOOT_MOST
+    _wait_for_cut(gateway)
+
+
+def _udp_download(lab: Lab) -> int:
+    """Bytes of L3 that device 1 sends and gets until nothing has come for a second."""
+    address = server4(1)
+    source = udp_socket(lab, lab.server, address, 7)
+    with source, udp_socket(lab, lab.device(1), device4(1)) as client:
+        client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+        client.sendto(b"go", (address, 7))
+        _, peer = source.recvfrom(100)
+        client.setblocking(False)
+        source.setblocking(False)
+        moved, heard = 2 + UDP4, time.monotonic()
+        while time.monotonic() - heard < 1.0:
+            try:
+                for _ in range(BURST):
+                    source.sendto(bytes(DATAGRAM), peer)
+            except BlockingIOError:
+                pass
+            try:
+                while True:
+                    moved += len(client.recv(2000)) + UDP4
+                    heard = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.001)
+    return moved
+
+
+def test_nothing_of_a_capped_device_passes(lab: Lab, gateway: Product) -> None:
+    _use_up(lab, gateway)
+    gateway.rest()
+    at = lab.truth(server4(1))
+    with udp_echo(lab, server4(1)), udp_socket(lab, lab.device(1), device4(1)) as client:
+        for _ in range(5):
+            client.sendto(bytes(100), (server4(1), 7))
+        assert not gateway.reaches(1, server4(1))
+        assert curl(lab, 1, f"http://{server4(1)}/10").stdout.startswith("511")
+    assert lab.truth(server4(1)) == at
+
+
+def test_another_device_goes_on(lab: Lab, gateway: Product) -> None:
+    _use_up(lab, gateway)
+    assert gateway.reaches(2)
+    assert curl(lab, 2, f"http://{server4(2)}/1000").stdout == "200 1000"
+
+
+def test_a_raised_cap_lets_through_and_disconnects_nobody(lab: Lab, gateway: Product) -> None:
+    _use_up(lab, gateway)
+    lab.rate(lab.server, "eth0", "20mbit")
+    argv = ["curl", "-s", "-f", "-o", "/dev/null", f"http://{server4(2)}/10000000"]
+    other = lab.spawn(lab.device(2), argv)
+    _cap(gateway, 2 * CAP)
+    wait_until(lambda: gateway.reaches(1), "a ping", 1.5)
+    assert curl(lab, 1, f"http://{server4(1)}/1000").stdout == "200 1000"
+    assert other.wait(30) == 0
