@@ -29,7 +29,7 @@ from tripgate.proxy.relay.listener import transparent
 from tripgate.proxy.relay.relay import Relay
 from tripgate.proxy.routergate import PageMaker, RouterGate
 from tripgate.settings import Settings
-from tripgate.statefolder import StateFolder
+from tripgate.statefolder import LEASES, StateFolder
 
 FOLLOW_S = 0.25
 
@@ -72,7 +72,7 @@ class Router:
         """Let devices through, as the book says. Raises ``OSError``."""
         folder = self._folder.path
         log_ = DnsLog(self._look)
-        lease_file = folder / "dhcp.leases"
+        lease_file = folder / LEASES
         self._watch = LanWatch(self.doors.link, lease_file, self._changed)
         self.meter = KernelMeter(self._desk, self.doors.counters, self.doors.posted)
         self.lan = Lan(self._desk, self._enroller, self.doors, self._cut, self._watch.presence)
