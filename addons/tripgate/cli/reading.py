@@ -20,7 +20,7 @@ from tripgate.cli.store import Store
 from tripgate.cli.when import FORMS, parse_instant
 from tripgate.core import usage
 from tripgate.core.book import Book, parse_target
-from tripgate.core.model import NOBODYS, Device, DeviceState, Kind, Period, Plan
+from tripgate.core.model import FORGOTTEN, NOBODYS, Device, DeviceState, Kind, Period, Plan
 from tripgate.core.period import ends, starts
 from tripgate.core.units import DURATION_FORMS, parse_duration
 
@@ -104,16 +104,19 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
 async def _nobodys(
     store: Store, book: Book, by: Sequence[str], since: int | None, now: int
 ) -> list[dict[str, Any]]:
-    """A row for the box itself and one for packets of nobody, whatever was asked by."""
-    owners = [Device(name, name, DeviceState.BLOCKED) for name in NOBODYS]
+    """Rows for the box itself, for packets of nobody and, where they used something, for devices
+    that were forgotten, whatever was asked by."""
+    owners = [Device(name, name, DeviceState.BLOCKED) for name in (*NOBODYS, FORGOTTEN)]
     reading = _plan(book, owners, since, now, hosts=False)
     buckets = await store.ledger.buckets(reading.names)
     found = usage.rows(reading, buckets, ("device",), {})
     used = {row.keys["device"]: row for row in found}
     first, *rest = by
     made = []
-    for name in NOBODYS:
+    for name in (*NOBODYS, FORGOTTEN):
         row = used.get(name) or usage.Row({})
+        if name == FORGOTTEN and not row.total:
+            continue
         keys = {first: name, **({"id": None} if first == "device" else {})}
         volumes = {"up": row.up, "down": row.down, "total": row.total}
         made.append({**keys, **dict.fromkeys(rest), **volumes})

@@ -11,6 +11,7 @@ from itertools import islice
 from tripgate.core.book import Book
 from tripgate.core.model import Counter, Period, Target
 from tripgate.ledger import keys, wire
+from tripgate.ledger.memoryfold import fold, forget_folds
 from tripgate.ledger.memorystore import MemoryStore, Owner
 from tripgate.ledger.protocol import (
     AuditEntry,
@@ -119,6 +120,9 @@ class MemoryRegistry(_Client):
         if store.version != version:
             return False
         store.version, store.book = version + 1, book
+        for gone, heir in edit.folds:
+            fold(store, gone, heir)
+        forget_folds(store, book.devices)
         store.edits.appendleft(AuditEntry(edit.at, edit.actor, edit.action, edit.detail))
         return True
 

@@ -95,12 +95,17 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One audited change of the book."""
+    """One audited change of the book.
+
+    ``folds``: devices that are gone, each with the id that what it used is counted for from now on
+    (:mod:`tripgate.core.folding`). The counters change in the same atomic step.
+    """
 
     actor: str
     action: str
     detail: str = ""
     at: int = 0
+    folds: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
