@@ -93,6 +93,7 @@ class Gateway:
         self._exit.push_async_callback(ledger.aclose)
         now = int(self.clock.wall())
         await ledger.claim(gateway, identity.instance, before.instance if before else None, now)
+        self._exit.push_async_callback(_release, ledger)
         self.folder.write_identity(identity)
         progress = Progress(self.folder.progress, boot_id())
         journal = Journal(self.folder.journal)
@@ -227,3 +228,9 @@ class Gateway:
             "uptime_s": int(self.clock.monotonic() - self._began),
             **live,
         }
+
+
+async def _release(ledger: RedisLedger) -> None:
+    """Say that the gateway has stopped; where the ledger does not answer, silence says it."""
+    with contextlib.suppress(LedgerDown):
+        await ledger.release()

@@ -66,6 +66,11 @@ class MemoryLedger(_Client):
         store.schema = keys.SCHEMA
         self._gateway, self._instance = gateway, instance
 
+    async def release(self) -> None:
+        owner = self._up().owners.get(self._gateway)
+        if owner and owner.instance == self._instance:
+            owner.heard = 0
+
     async def grant(self, request: GrantRequest) -> Grant:
         wire.grant(request, self._gateway, self._instance)  # refuses what Redis would
         store = self._up()

@@ -134,6 +134,9 @@ class Ledger(Protocol):
         10 s, :class:`NewerState` when the state is of a newer schema.
         """
 
+    async def release(self) -> None:
+        """The claimed instance stops: nobody need wait until it was not heard of for long."""
+
     async def grant(self, request: GrantRequest) -> Grant:
         """Raises :class:`Fenced` once another instance has claimed the gateway."""
 
