@@ -75,6 +75,7 @@ CAP = {
     "warn": [int],
     "resets_at": (Instant, None),
     "reached": bool,
+    "given": int,
 }
 PLAN = {
     "volume": (int, None),

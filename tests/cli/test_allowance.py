@@ -1,11 +1,13 @@
 """``give``, ``lend`` and ``request``: limits move, use does not, and the audit tells."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import World
-from tripgate.core.model import Request, device_target
+from tripgate.core.limits import credit
+from tripgate.core.model import PLAN, Request, device_target
 
 MB = 1_000_000
 
@@ -67,3 +69,57 @@ def test_an_answer_gives_or_does_not(family: World, reply: str, limit: int) -> N
     assert family.json("request", "list")[0]["answer"] == reply
     assert caps(family)["device:phone"][0] == limit
     assert family.refused("request", "answer", "r1", reply)[0] == 1
+
+
+def capped(family: World) -> dict[str, Any]:
+    (cap,) = [cap for cap in family.json("cap", "list") if cap["target"] == "device:phone"]
+    return {key: cap[key] for key in ("limit", "given")}
+
+
+def test_a_gift_is_told_beside_the_limit(family: World) -> None:
+    before = capped(family)["limit"]
+    family.run("give", "phone", "5MB")
+    assert capped(family) == {"limit": before + 5_000_000, "given": 5_000_000}
+    assert "(5 MB given)" in family.run("cap", "list")
+
+
+def test_what_was_lent_is_told_beside_the_limit(family: World) -> None:
+    family.run("lend", "phone", "tablet", "1MB")
+    assert capped(family)["given"] == -1_000_000
+    assert "(1 MB lent)" in family.run("cap", "list")
+
+
+def test_a_cap_that_is_set_anew_replaces_what_was_given(family: World) -> None:
+    family.run("give", "phone", "5MB")
+    family.run("cap", "set", "phone", "2MB/day")
+    assert capped(family) == {"limit": 2_000_000, "given": 0}
+
+
+def test_a_cap_that_was_cleared_and_set_again_has_no_gift(family: World) -> None:
+    family.run("give", "phone", "5MB")
+    family.run("cap", "clear", "phone")
+    family.run("cap", "set", "phone", "2MB/day")
+    assert capped(family) == {"limit": 2_000_000, "given": 0}
+
+
+def test_a_gift_after_the_cap_was_set_anew_counts(family: World) -> None:
+    family.run("give", "phone", "5MB")
+    family.run("cap", "set", "phone", "2MB/day")
+    family.run("give", "phone", "3MB")
+    assert capped(family) == {"limit": 5_000_000, "given": 3_000_000}
+
+
+def test_a_cap_of_another_period_keeps_its_gift(family: World) -> None:
+    family.run("cap", "set", "phone", "50MB/week")
+    family.run("give", "phone", "5MB")
+    family.run("cap", "set", "phone", "2MB/day")
+    limits = {cap["period"]: cap["limit"] for cap in family.json("cap", "list")}
+    assert limits["week"] == 55_000_000
+
+
+def test_the_plan_s_volume_keeps_its_gift_when_a_cap_on_it_is_set(family: World) -> None:
+    family.run("plan", "set", "--volume", "10MB")
+    family.run("give", "plan", "5MB")
+    family.run("cap", "set", "plan", "20MB/trip")
+    (gift,) = [one for one in family.book.credits if one.target == PLAN]
+    assert credit(family.book, PLAN, 0) == gift.volume == 5_000_000

@@ -38,6 +38,7 @@ def test_set_prints_the_cap_with_the_keys_of_the_contract(family: World) -> None
         "action": "block",
         "warn": [50, 80, 95],
         "reached": False,
+        "given": 0,
     }
     assert resets.endswith("T00:00:00Z")
     assert family.json("cap", "list") == [{**cap, "resets_at": resets}]

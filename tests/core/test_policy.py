@@ -38,6 +38,36 @@ def test_the_more_specific_policy_decides_though_the_other_is_newer(first: int) 
             assert (verdict.verb, verdict.policy) == ("pause", winner.id)
 
 
+UNDER_A_THROTTLE = [
+    # the throttle,                            what is less specific in its target,  decides
+    ((PHONE, ALL), [(PLAN, ICLOUD.category, Verb.PAUSE)], "pause"),
+    ((PHONE, ALL), [(PLAN, ICLOUD.name, Verb.PAUSE)], "pause"),
+    ((PHONE, ALL), [(MARIA, ICLOUD.category, Verb.PAUSE)], "pause"),
+    ((PHONE, ICLOUD.category), [(PLAN, ICLOUD.name, Verb.PAUSE)], "pause"),
+    ((PHONE, ALL), [(PLAN, ALL, Verb.PAUSE)], "throttle"),
+    ((PHONE, ICLOUD.category), [(PLAN, ICLOUD.category, Verb.PAUSE)], "throttle"),
+    ((PHONE, ICLOUD.name), [(PLAN, ICLOUD.category, Verb.PAUSE)], "throttle"),
+    ((PHONE, ALL), [(PLAN, "video", Verb.PAUSE)], "throttle"),
+    ((PHONE, ALL), [(PLAN, ICLOUD.category, Verb.ALLOW)], "throttle"),
+    ((PHONE, ALL), [(MARIA, ICLOUD.category, Verb.ALLOW),
+                    (PLAN, ICLOUD.category, Verb.PAUSE)], "throttle"),
+    ((PLAN, ALL), [(PLAN, ICLOUD.category, Verb.PAUSE)], "pause"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("throttle", "others", "verb"), UNDER_A_THROTTLE)
+def test_a_throttle_lifts_no_pause_of_a_more_specific_thing(
+    throttle: tuple[Target, str], others: list[tuple[Target, str, Verb]], verb: str
+) -> None:
+    listed = [policy(*throttle, Verb.THROTTLE, at=9, rate=500), *(policy(*one) for one in others)]
+    assert Policies(listed).decide(SCOPES, ICLOUD, NOW).verb == verb
+
+
+def test_an_allow_is_an_exception_to_a_pause() -> None:
+    listed = [policy(PHONE, ALL, Verb.ALLOW), policy(PLAN, ICLOUD.category)]
+    assert Policies(listed).decide(SCOPES, ICLOUD, NOW).verb == "allow"
+
+
 def test_of_two_as_specific_policies_the_newer_decides() -> None:
     old, new = policy(MARIA, ALL, at=1), policy(MARIA, ALL, Verb.ALLOW, at=2)
     assert Policies([new, old]).decide(SCOPES, ICLOUD, NOW).policy == new.id

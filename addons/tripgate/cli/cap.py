@@ -82,7 +82,7 @@ def set_(
     state: State = None,
     as_json: Json = False,
 ) -> None:
-    """Set a cap, or change the one that the target has for that period; works at once."""
+    """Set a cap in place of the one of that target and period, gifts included; works at once."""
     with usage("VOLUME/PERIOD"):
         limit, period = parse_cap(amount)
     with usage("--warn"):
@@ -184,11 +184,18 @@ def _draw(caps: list[CapDocument]) -> "RenderableType":
     return table(COLUMNS, map(cap_row, caps))
 
 
+def _given(gift: int) -> str:
+    """What of a limit is not the cap's own."""
+    if not gift:
+        return ""
+    return f" ({volume(abs(gift))} {'given' if gift > 0 else 'lent'})"
+
+
 def cap_row(cap: CapDocument) -> tuple[str, ...]:
     return (
         cap["target"],
         cap["period"],
-        volume(cap["limit"]),
+        f"{volume(cap['limit'])}{_given(cap['given'])}",
         volume(cap["used"]),
         volume(cap["remaining"]),
         bar(cap["used"], cap["limit"]),

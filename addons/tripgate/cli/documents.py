@@ -41,7 +41,8 @@ class CapSummary(TypedDict):
 
 
 class CapDocument(TypedDict):
-    """A row of ``cap list``."""
+    """A row of ``cap list``. ``given``: what of ``limit`` was given in the present period; below
+    zero, lent."""
 
     target: str
     period: str
@@ -53,6 +54,7 @@ class CapDocument(TypedDict):
     warn: list[int]
     resets_at: str | None
     reached: bool
+    given: int
 
 
 class DeviceDocument(TypedDict):
@@ -156,6 +158,7 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
         "warn": list(state.cap.warn),
         "resets_at": instant(state.resets_at),
         "reached": state.spent,
+        "given": state.given,
     }
 
 

@@ -9,12 +9,13 @@ Rules
    most ``MOST_REQUESTS``; the oldest answered ones are forgotten first.
 5. Credits older than ``KEEP_S`` count in no period that still runs, but for ``trip`` and ``once``:
    they are added up into one, dated like the newest of them.
+6. To set or clear a cap ends what was given to it (:func:`tripgate.core.book.set_cap`).
 """
 
 from dataclasses import replace
 
 from tripgate.core.book import Book, BookError, target_label
-from tripgate.core.model import PLAN, Credit, Request, Target
+from tripgate.core.model import PLAN, Credit, Period, Request, Target
 
 MOST_CREDITS = 500
 MOST_REQUESTS = 100
@@ -73,11 +74,12 @@ def _check_capped(book: Book, target: Target) -> None:
 def _credited(book: Book, new: tuple[Credit, ...], now: int) -> Book:
     """Rule 5."""
     kept = [one for one in book.credits if now - one.at <= KEEP_S]
-    old: dict[Target, Credit] = {}
+    old: dict[tuple[Target, tuple[Period, ...]], Credit] = {}
     for one in book.credits:
         if now - one.at > KEEP_S:
-            before = old.get(one.target, Credit(one.target, 0, one.at))
-            old[one.target] = replace(
+            key = (one.target, one.replaced)
+            before = old.get(key, Credit(one.target, 0, one.at))
+            old[key] = replace(
                 one, volume=before.volume + one.volume, at=max(before.at, one.at)
             )
     if len(old) + len(kept) + len(new) > MOST_CREDITS:

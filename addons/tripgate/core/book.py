@@ -273,19 +273,36 @@ def remove_person(book: Book, name: str) -> Book:
 
 
 def set_cap(book: Book, cap: Cap) -> Book:
-    """Set or replace; a ``once`` cap that is replaced goes on counting from its beginning."""
+    """Set or replace; a ``once`` cap that is replaced goes on counting from its beginning.
+
+    What was given to the one before is gone with it: the new volume is what holds.
+    """
     key = (cap.target, cap.period)
     if cap.period is Period.ONCE and (before := book.caps.get(key)):
         cap = replace(cap, created_at=before.created_at)
-    return replace(book, caps={**book.caps, key: cap})
+    return _without_gifts(replace(book, caps={**book.caps, key: cap}), {key})
 
 
 def clear_cap(book: Book, target: Target, period: Period | None = None) -> Book:
-    """Clear one cap of a target, or all. Raises :class:`BookError` if there is none."""
+    """Clear one cap of a target, or all, with what was given to it. Raises :class:`BookError` if
+    there is none."""
     gone = {key for key in book.caps if key[0] == target and period in (None, key[1])}
     if not gone:
         raise BookError(f"{target_label(book, target)} has no such cap: `tripgate cap list`")
-    return replace(book, caps={key: cap for key, cap in book.caps.items() if key not in gone})
+    kept = {key: cap for key, cap in book.caps.items() if key not in gone}
+    return _without_gifts(replace(book, caps=kept), gone)
+
+
+def _without_gifts(book: Book, keys: set[tuple[Target, Period]]) -> Book:
+    """Credits so far count no more in these caps; those that count nowhere are dropped, but for
+    the plan's: they raise its volume too."""
+    kept = []
+    for one in book.credits:
+        anew = {period for target, period in keys if target == one.target}
+        replaced = tuple(period for period in Period if period in {*one.replaced, *anew})
+        if one.target == PLAN or any((one.target, p) in book.caps for p in set(Period) - {*replaced}):
+            kept.append(replace(one, replaced=replaced))
+    return replace(book, credits=tuple(kept))
 
 
 def set_plan(book: Book, plan: Plan | None) -> Book:

@@ -96,7 +96,7 @@ def _book(document: Any) -> Book:
         {(one.target, one.period): one for one in caps},
         plan,
         tuple(_policy(one) for one in document["policies"]),
-        tuple(Credit(**_targeted(Credit, one)) for one in document["credits"]),
+        tuple(_credit(one) for one in document["credits"]),
         tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
         tuple(_warned(one) for one in document["warned"]),
         tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
@@ -151,6 +151,12 @@ def _cap(raw: Mapping[str, Any]) -> Cap:
         raise ValueError("a limit is negative")
     values["free"] = _window(values["free"])
     return Cap(**values)
+
+
+def _credit(raw: Mapping[str, Any]) -> Credit:
+    values = _targeted(Credit, {"replaced": [], **raw})  # earlier books did not have it
+    values["replaced"] = tuple(map(Period, values["replaced"]))
+    return Credit(**values)
 
 
 def _all_of(kind: type[T], values: Iterable[Any]) -> tuple[T, ...]:

@@ -4,7 +4,8 @@ Rules
 1. A device counts in its own scope, its person's and the plan's, in every period, whether there is
    a cap or not: a cap that is set later knows what was used before. ``once`` counts from its cap.
 2. The plan's volume is a limit on the plan's ``trip``, beside a cap there.
-3. Credits of a target raise (or lower) all its limits in the period that they were given in.
+3. Credits of a target raise (or lower) all its limits in the period that they were given in,
+   until the cap there is set anew.
 4. A cap with hours that do not count has a counter of its own (:func:`counted`), which stands
    still in these hours: the target's usual counter goes on.
 5. A cap of days that roll is one limit on all that was used since the cap was made
@@ -69,10 +70,10 @@ def _limits(book: Book, target: Target, period: Period, start: int, now: int | N
         volume = max(0, book.plan.volume + given(book, PLAN, start))
         made.append(Limit(target, period, start, volume))
     if cap := book.caps.get((target, period)):
-        limit = max(0, cap.limit + given(book, target, start))
+        limit = max(0, cap.limit + given(book, target, start, period))
         if cap.roll:
             days = _days(book, cap, start) if now is not None else 1
-            volume = max(0, cap.limit * days + given(book, target, cap.created_at))
+            volume = max(0, cap.limit * days + given(book, target, cap.created_at, period))
             made.append(Limit(rolled(target), Period.ONCE, cap.created_at, volume, cap.soft))
         elif cap.free is None:
             made.append(Limit(target, period, start, limit, cap.soft))
@@ -83,13 +84,20 @@ def _limits(book: Book, target: Target, period: Period, start: int, now: int | N
     return made
 
 
-def credit(book: Book, target: Target, start: int) -> int:
-    """Bytes that were given to the target since ``start``, less what it lent."""
-    return sum(one.volume for one in book.credits if one.target == target and one.at >= start)
+def credit(book: Book, target: Target, start: int, period: Period | None = None) -> int:
+    """Bytes that were given to the target since ``start``, less what it lent.
+
+    ``period``: of its cap there; ``None``: of the plan's own volume.
+    """
+    return sum(
+        one.volume
+        for one in book.credits
+        if one.target == target and one.at >= start and period not in one.replaced
+    )
 
 
-def _only_lent(book: Book, target: Target, start: int) -> int:
-    return min(0, credit(book, target, start))
+def _only_lent(book: Book, target: Target, start: int, period: Period | None = None) -> int:
+    return min(0, credit(book, target, start, period))
 
 
 def counted(target: Target) -> Target:
@@ -154,12 +162,13 @@ def cap_states(
         whose = target if cap.free is None else counted(target)
         counter = current(counters.get((whose, period)), start, trusted=trusted)
         resets_at = periods.ends(period, book.plan, starts[Period.DAY])
-        given = credit(book, target, start)
+        gift = given = credit(book, target, start, period)
         if cap.roll:
             whole = counters.get((rolled(target), Period.ONCE), Counter(start, 0))
-            allowed = cap.limit * _days(book, cap, start) + credit(book, target, cap.created_at)
+            gift = credit(book, target, cap.created_at, period)
+            allowed = cap.limit * _days(book, cap, start) + gift
             given = allowed - whole.used + counter.used - cap.limit
-        states.append(CapState(cap, counter.used, counter.reserved, resets_at, given))
+        states.append(CapState(cap, counter.used, counter.reserved, resets_at, given, gift))
     return states
 
 

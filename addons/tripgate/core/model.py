@@ -152,13 +152,14 @@ class Cap:
 class Credit:
     """Bytes given to (or, below zero, taken from) the limits of a target.
 
-    It counts in every period of the target that ``at`` (epoch seconds) lies in; what was used
-    stays as it is.
+    It counts in every period of the target that ``at`` (epoch seconds) lies in, but for those
+    ``replaced``, whose cap was set or cleared since; what was used stays as it is.
     """
 
     target: Target
     volume: int
     at: int
+    replaced: tuple[Period, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ PACKET = 1500
 class CapState:
     """A cap with its counter, as the tools and pages show it.
 
+    ``given``: what of the limit was given (below zero: lent) in the present period.
     ``spent``: what is left is used, or too little for a full packet. A kernel that drops the first
     packet that does not fit leaves such a rest.
     """
@@ -209,6 +211,7 @@ class CapState:
     reserved: int
     resets_at: int | None
     credit: int = 0
+    given: int = 0
     spent: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,9 @@ Rules
    person, or the plan, which is everybody).
 2. Of the policies that apply now one decides: that of the most specific target (device, person,
    plan); of these that of the most specific thing (service, category, all); of these the newest.
+   But a throttle is no exception to a pause: where one on a less specific thing would decide, a
+   pause of a more specific thing for a less specific target stays in force. Only ``allow``, or a
+   throttle of the very thing, makes an exception to it.
 3. Caps always win. A reached ``block`` cap refuses. ``essentials`` lets the essential categories
    through at ``ESSENTIAL_RATE`` and refuses the rest. ``throttle`` slows what a policy lets
    through; of two rates the lower holds. No ``allow`` lifts a cap.
@@ -130,13 +133,31 @@ class Policies:
 
     def _policy(self, targets: Sequence[Target], service: Service, moment: Moment) -> Verdict:
         """Rule 2."""
+        slowed, things = None, (service.name, service.category, ALL)
         for target in targets:
-            if table := self._tables.get(target):
-                for what in (service.name, service.category, ALL):
-                    for policy, verdict in table.get(what, ()):
-                        if self.applies(policy, moment):
-                            return verdict
-        return ALLOWED
+            found = self._first(self._tables.get(target, {}), things, moment)
+            if found is None:
+                continue
+            what, verdict = found
+            if slowed is None and verdict.verb != Verb.THROTTLE:
+                return verdict
+            if slowed is not None and verdict.verb != Verb.THROTTLE:
+                return verdict if verdict.verb == Verb.PAUSE else slowed
+            slowed, things = slowed or verdict, things[: things.index(what)]
+        return slowed or ALLOWED
+
+    def _first(
+        self,
+        table: Mapping[str, list[tuple[Policy, Verdict]]],
+        things: Sequence[str],
+        moment: Moment,
+    ) -> tuple[str, Verdict] | None:
+        """Of one target, the verdict on the most specific thing, and which that is."""
+        for what in things:
+            for policy, verdict in table.get(what, ()):
+                if self.applies(policy, moment):
+                    return what, verdict
+        return None
 
     def applies(self, policy: Policy, moment: Moment) -> bool:
         """Rule 5."""
