@@ -62,3 +62,19 @@ def test_a_compressed_body_is_charged_as_it_came_and_stays_compressed(fresh: Gat
     with origin(talk) as server:
         assert curl(fresh, server.url, "--compressed").volume == len(packed)
         assert len(packed) < fresh.settled_use() < len(packed) + 1000
+
+
+@pytest.mark.parametrize("via", ["http", "connect"])
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-name.invalid"])
+def test_a_server_that_cannot_be_reached_is_a_page_that_says_so(
+    running: Gateway, via: str, host: str
+) -> None:
+    german = ("-H", "Accept-Language: de", "--proxy-header", "Accept-Language: de")
+    got = curl(running, f"http://{host}/", *german, via=via, keep=True)
+    assert got.status == 502
+    if via == "http":
+        assert "nicht erreichbar" in got.text
+
+
+def test_a_server_that_cannot_be_reached_is_a_refusal_over_socks(running: Gateway) -> None:
+    assert curl(running, "http://127.0.0.1:1/", via="socks").code == 97

@@ -1,12 +1,13 @@
 """Policies on real connections: turned away, cut, slowed; nothing else is touched."""
 
+import ssl
 import time
+from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.clients import curl, slow_download
-from tests.e2e.test_caps import within
-from tests.origin import http_talk, origin
+from tests.e2e.clients import curl, read_until, slow_download, tunnel, within
+from tests.origin import echo_talk, http_talk, origin
 from tests.running import Gateway
 
 MB = 1_000_000
@@ -88,6 +89,46 @@ def test_past_an_essentials_cap_what_is_not_essential_is_refused(fresh: Gateway)
     with origin(http_talk) as server:
         curl(fresh, f"{server.url}/{2 * MB}")
         assert within(2, lambda: curl(fresh, f"{server.url}/1000").status == 511)
+
+
+def past_essentials(one: Gateway, url: str) -> None:
+    """A cap that lets only the essential through, and is used up."""
+    one.run("cap", "set", "this-machine", "1MB/day", "--at-cap", "essentials")
+    curl(one, f"{url}/{2 * MB}")
+    assert within(2, lambda: curl(one, f"{url}/1000").status == 511)
+
+
+@pytest.mark.parametrize("via", ["connect", "socks"])
+@pytest.mark.parametrize(("name", "got"), [("web.whatsapp.com", 1000), ("www.netflix.com", 0)])
+def test_past_an_essentials_cap_the_sni_decides_behind_an_address(
+    fresh: Gateway, tls: Callable[[], ssl.SSLContext], via: str, name: str, got: int
+) -> None:
+    with origin(http_talk) as plain, origin(http_talk, tls=tls()) as server:
+        past_essentials(fresh, plain.url)
+        to = ("--connect-to", f"{name}:443:127.0.0.1:{server.port}")
+        assert curl(fresh, f"https://{name}/1000", *to, via=via).volume == got
+
+
+def test_what_the_sni_refuses_is_a_reset_after_the_200_and_reaches_no_server(
+    fresh: Gateway,
+) -> None:
+    with origin(http_talk) as plain, origin(echo_talk) as server:
+        past_essentials(fresh, plain.url)
+        with tunnel(fresh, server.port) as client:
+            assert b" 200 " in read_until(client, b"\r\n\r\n")
+            client.sendall(b"SSH-2.0-nobody\r\n")
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        assert [one.received for one in server.settled(1)] == [0]
+
+
+def test_a_server_that_speaks_first_is_not_heard_past_an_essentials_cap(fresh: Gateway) -> None:
+    with origin(http_talk) as plain, origin(lambda sock: sock.sendall(b"220 hello")) as server:
+        past_essentials(fresh, plain.url)
+        with tunnel(fresh, server.port) as client:
+            with pytest.raises(ConnectionResetError):
+                while b"220" not in (read := client.recv(100)):
+                    assert read
 
 
 def test_more_that_is_given_lets_new_flows_through(fresh: Gateway) -> None:

@@ -64,6 +64,7 @@ BROWSER = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
         ("ledger", "503 Service Unavailable"),
         ("destination", "403 Forbidden"),
         ("request", "400 Bad Request"),
+        ("unreachable", "502 Bad Gateway"),
     ],
 )
 def test_the_status_says_whose_move_it_is(kind: str, status: str) -> None:

@@ -51,6 +51,7 @@ class CountingFlow:
     windows: list[int] = field(default_factory=list)
     arrived: WireState | None = None
     bucket: Bucket | None = None
+    undecided: bool = False
 
     def wire(self) -> WireState | None:
         return self.arrived

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.desk_world import World
+from tests.proxy.desk_world import CountingFlow, World
 from tripgate.core import book
 from tripgate.core.lease import IDLE_S, SLICE_MIN
+from tripgate.core.meter import Meter
 from tripgate.core.model import Period
 from tripgate.ledger.protocol import Grant, GrantRequest, LedgerDown
 from tripgate.proxy.desk import REFUSED_S
@@ -265,3 +266,20 @@ async def test_a_ledger_that_settles_and_cannot_grant_is_down(
     world.clock.now += REFUSED_S + 1
     await world.settler.settle()
     assert world.stats.ledger_up
+
+
+async def test_a_device_whose_flow_is_over_already_was_seen(world: World) -> None:
+    world.account.join(flow := CountingFlow(Meter(lambda: world.account.budget, "a.example", "")))
+    world.account.end(flow, None)
+    await world.settler.settle()
+    assert (await world.ledger.tallies([])).seen == {world.phone.id: int(world.clock.now)}
+
+
+async def test_a_device_that_does_nothing_is_not_seen_again(world: World) -> None:
+    world.account.join(flow := CountingFlow(Meter(lambda: world.account.budget, "a.example", "")))
+    world.account.end(flow, None)
+    await world.settler.settle()
+    at = int(world.clock.now)
+    world.clock.now += 100
+    await world.settler.settle()
+    assert (await world.ledger.tallies([])).seen == {world.phone.id: at}

@@ -2,7 +2,8 @@
 
 Rules
 1. The status says whose move it is: 511 (RFC 6585 section 6) where the person or the owner can end
-   it, 503 where the gateway must, 403 and 400 where the request cannot be served at all.
+   it, 503 where the gateway must, 403 and 400 where the request cannot be served at all, 502 where
+   the server cannot be reached.
 2. A client that takes ``text/html`` gets a page, every other one plain text; both say the same, in
    the reader's language: which limit, whose, what was used, when it ends, what to do.
 3. The page belongs to no site: nothing is fetched, nobody keeps it, the connection ends.
@@ -17,11 +18,12 @@ from tripgate.core.model import Device, Limit, Period
 from tripgate.portal import look
 from tripgate.portal.words import Words, for_reader, unit_of, zone_of
 
-KINDS = ("cap", "pending", "blocked", "ledger", "destination", "request", "policy")
+KINDS = ("cap", "pending", "blocked", "ledger", "destination", "request", "policy", "unreachable")
 _STATUS = {
     "ledger": "503 Service Unavailable",
     "destination": "403 Forbidden",
     "request": "400 Bad Request",
+    "unreachable": "502 Bad Gateway",
 }
 _CAPTIVE = "511 Network Authentication Required"
 RETRY_AFTER_S = 30

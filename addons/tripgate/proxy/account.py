@@ -39,6 +39,10 @@ class Metered(Protocol):
 
     @property
     def meter(self) -> Meter: ...
+    @property
+    def undecided(self) -> bool:
+        """Its name may still come, and nothing was delivered."""
+
     def wire(self) -> WireState | None: ...
     def window(self, volume: int) -> None: ...
     def slow(self, bucket: Bucket | None) -> None: ...
@@ -109,6 +113,8 @@ class Account:
         """Bytes that the limits leave beyond the lease; ``None``: no limit."""
         self.reached: tuple[Limit, ...] = ()
         """Soft limits that are used up, as the last grant said."""
+        self.stirred = False
+        """A flow was opened or has moved something since the last settlement."""
         self._share = FREE
         self._edges: dict[Metered, int] = {}
         """How much each server may send in all, by the windows that were offered."""
@@ -144,6 +150,7 @@ class Account:
 
     def moved(self) -> None:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
+        self.stirred = True
         if self.lease:
             self.lease.slot.set(self.lease.budget.taken)
         self.hold()
@@ -159,6 +166,7 @@ class Account:
 
     def join(self, flow: Metered) -> None:
         """One flow more: it gets its share, the others less when that makes a difference."""
+        self.stirred = True
         self.flows.add(flow)
         room = self._room()
         if room > NEAR:

@@ -57,6 +57,7 @@ class Flow:
         self._bucket: Bucket | None = None
         self._share = FREE
         self._held = False
+        self._silent = False
 
     # -- bytes ------------------------------------------------------------------------------
 
@@ -73,6 +74,9 @@ class Flow:
 
     async def down(self, want: int) -> int:
         """Take up to ``want`` bytes to deliver; waits for a grant; 0: cut."""
+        if self.undecided:  # the server speaks first: no name comes before that
+            self._silent = True
+            self._desk.judge.apply(self.account, self)
         while not (got := self._try(self.meter.take_down, want)):
             if not await self._more():
                 return 0
@@ -117,6 +121,11 @@ class Flow:
         if bucket is not self._bucket:
             self._bucket = bucket
             self.window(self._share)
+
+    @property
+    def undecided(self) -> bool:
+        """Its name may still come, and nothing was delivered."""
+        return not (self.meter.named or self._silent)
 
     @property
     def _over(self) -> bool:

@@ -36,7 +36,8 @@ log = logging.getLogger("tripgate.gate")
 class Turned(Exception):
     """A refusal.
 
-    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger`` or ``destination``.
+    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger``, ``destination``,
+    ``request`` or ``unreachable``.
     """
 
     def __init__(self, kind: str, text: str, refusal: Refusal | None = None) -> None:
@@ -153,8 +154,11 @@ class Gate:
 
     # -- destinations -----------------------------------------------------------------------
 
-    async def admit(self, who: Client, host: str | None = None) -> str:
-        """The id of the device that pays; ``host``: the clean name. Raises :class:`Turned`."""
+    async def admit(self, who: Client, host: str | None = None, *, tunnel: bool = False) -> str:
+        """The id of the device that pays; ``host``: the clean name. Raises :class:`Turned`.
+
+        ``tunnel``: without a host, the first bytes may bring one, which then decides.
+        """
         try:
             device = self.device(who) or await self._devices.enrol(who)
         except (LedgerDown, book.BookError) as error:
@@ -169,7 +173,8 @@ class Gate:
             kind = refusal.kind if refusal else "ledger"
             raise Turned(kind, "no data left" if kind == "cap" else "no ledger", refusal)
         verdict = self.desk.judge.verdict(account, host)
-        if not verdict.passes:
+        waits = host is None and tunnel and self.desk.judge.waits(account, verdict)
+        if not verdict.passes and not waits:
             self.desk.judge.held_back(verdict, host)
             raise Turned("policy" if verdict.policy else "cap", verdict.reason)
         try:

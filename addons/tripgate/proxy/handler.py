@@ -7,7 +7,12 @@ Rules
    an exception in a hook and goes on).
 3. Only TCP is carried. What mitmproxy would open by UDP is refused.
 4. A refusal is an answer that the client understands: a page over HTTP, reply 0x02 over SOCKS 5
-   (RFC 1928 section 6), else a reset.
+   (RFC 1928 section 6), else a reset. What only a name inside the tunnel can decide is a reset
+   after the 200.
+5. So is an upstream connect that fails: a page with 502 (RFC 9110 section 15.6.3) for plain HTTP
+   and CONNECT, mitmproxy's reply over SOCKS 5. Happy Eyeballs is the gateway's own here, all
+   addresses were tried; a reset at once is for clients that chose the address themselves (the
+   router's relay).
 """
 
 import asyncio
@@ -103,6 +108,12 @@ class Handler(mode_servers.ProxyConnectionHandler):
             self.abort()
         return turned.text
 
+    def _unreachable(self, reason: str) -> None:
+        """Rule 5."""
+        if self.request is not None:
+            turned = Turned("unreachable", reason)
+            self.answer(self.gate.page(self.who, turned, self.request))
+
     # -- upstream ---------------------------------------------------------------------------
 
     async def open_connection(self, command: commands.OpenConnection) -> None:
@@ -124,6 +135,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         except (OSError, ValueError) as reason:
             self.gate.stats.verdicts["unreachable"] += 1
             error = str(reason) or type(reason).__name__
+            self._unreachable(error)
         if error:
             await self._failed(command, data, error)
             return
@@ -138,7 +150,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
         if server.transport_protocol != "tcp" or not server.address:
             raise OSError("only TCP to a named destination is carried")
         host, port = str(server.address[0]), int(server.address[1])
-        device = await self.gate.admit(self.who, self.gate.name(host))
+        tunnel = self.request is None or self.request.method == "CONNECT"
+        device = await self.gate.admit(self.who, self.gate.name(host), tunnel=tunnel)
         server.timestamp_start = time.time()
         account = self.gate.desk.account(device)
         sock = await self.gate.connect(self.who, host, port, account.first_window() // DOUBLED)

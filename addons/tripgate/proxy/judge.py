@@ -6,7 +6,10 @@ Rules
    up).
 2. A flow that may no longer be is cut; one that is to be slowed gets the bucket of what slows it,
    shared by everything that the same policy or cap slows.
-3. What a policy holds back is counted by attempt and by host, bounded.
+3. Where a name may still come (a tunnel to an address) and an ``essentials`` cap would let some
+   names pass, the name decides, not its absence: the flow is let open, and cut once its first
+   bytes say who is asked for, or that nobody is named, before anything is delivered.
+4. What a policy holds back is counted by attempt and by host, bounded.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -16,7 +19,7 @@ from tripgate.clock import Clock
 from tripgate.core import policybook, uplinks
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.bucket import Bucket
-from tripgate.core.classify import Catalogue
+from tripgate.core.classify import Catalogue, Service
 from tripgate.core.limits import cap_of, targets_of
 from tripgate.core.model import Cap
 from tripgate.core.policy import Moment, Verdict
@@ -24,6 +27,8 @@ from tripgate.proxy.account import Account, Metered
 from tripgate.proxy.stats import Stats
 
 MOST_HOSTS = 50
+BEST = Service("", "essential")
+"""What a soft cap lets through if it lets any name through."""
 
 
 @dataclass(slots=True)
@@ -68,6 +73,15 @@ class Judge:
             targets, service, self._moment(), reached=self._reached(account), host=host
         )
 
+    def waits(self, account: Account, verdict: Verdict) -> bool:
+        """Whether a cap refuses a flow only as long as it has no name (rule 3)."""
+        if verdict.policy is not None:
+            return False
+        device = self._book.devices.get(account.device)
+        targets = targets_of(device) if device else ()
+        reached = self._reached(account)
+        return self._policies.decide(targets, BEST, self._moment(), reached=reached).passes
+
     def nameless(self, account: Account) -> tuple[bool, Bucket | None]:
         """Whether packets that belong to no flow may be forwarded now, and what slows them."""
         verdict = self.verdict(account, None)
@@ -93,7 +107,7 @@ class Judge:
     def apply(self, account: Account, flow: Metered) -> Verdict:
         """Cut, slow or free one flow."""
         verdict = self.verdict(account, flow.meter.name)
-        if verdict.passes:
+        if verdict.passes or (flow.undecided and self.waits(account, verdict)):
             flow.slow(self._bucket(verdict))
         elif flow.cut():
             self._stats.cuts["policy" if verdict.policy else "cap"] += 1

@@ -83,6 +83,7 @@ class KernelAccount(Account):
             self.refill()
 
     def moved(self) -> None:
+        self.stirred = True
         self.hold()
 
     def _promised(self) -> int:

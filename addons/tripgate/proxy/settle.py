@@ -174,8 +174,9 @@ class Settler:
             if account.lease and account.lease.rotate and not self._desk.asking(account):
                 account.rotate()
             account.collect()
-            if account.flows:
+            if account.flows or account.stirred:
                 seen[account.device] = now
+                account.stirred = False
             for lease, final in account.leases():
                 if lease.moved or final or everything:
                     batch.rows.append(self._row(account, lease, final, now))

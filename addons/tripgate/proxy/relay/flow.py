@@ -49,6 +49,8 @@ class RelayFlow:
         "server",
     )  # fmt: skip
 
+    undecided = False  # the name was looked for before the connect
+
     def __init__(self, lane: Lane, purse: Purse, meter: WireMeter, peek: Peek) -> None:
         self.meter = meter
         self.client = peek.sock
