@@ -1,11 +1,12 @@
 """What ``tripgate up`` says of itself."""
 
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tripgate.announce import announce, own_address
+from tripgate.announce import _assigned, announce, own_addresses
 from tripgate.settings import load
 
 
@@ -17,14 +18,14 @@ def told(capsys: pytest.CaptureFixture[str], tmp_path: Path, **options: Any) -> 
 def test_every_server_is_told_with_the_address_that_devices_use(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    said, host = told(capsys, tmp_path), own_address()
+    said, host = told(capsys, tmp_path), own_addresses()[0]
     for line in (
         f"HTTP proxy   {host}:8080 ",
         f"SOCKS5 proxy {host}:1080 ",
         f"Portal       http://{host}:8088/ ",
         "Metrics      http://127.0.0.1:9108/metrics ",
-        "curl -x http://127.0.0.1:8080 ",
-        f"State         {tmp_path / 'state'} ",
+        "Try          curl -x http://127.0.0.1:8080 ",
+        f"State        {tmp_path / 'state'} ",
     ):
         assert line in said
 
@@ -48,3 +49,30 @@ def test_a_password_of_redis_is_not_told(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "secret" not in told(capsys, tmp_path, redis="redis://:secret@127.0.0.1:6379")
+
+
+def test_every_private_address_is_told_for_proxies_and_portal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tripgate.announce.own_address", lambda: "192.168.1.5")
+    every = [IPv4Address(one) for one in ("127.0.0.1", "10.77.0.1", "192.168.1.5", "203.0.113.7")]
+    monkeypatch.setattr("tripgate.announce._assigned", lambda: every)
+    assert own_addresses() == ["192.168.1.5", "10.77.0.1"]
+    said = told(capsys, tmp_path)
+    for host in own_addresses():
+        for where in (f" {host}:8080 ", f" {host}:1080 ", f" http://{host}:8088/ "):
+            assert where in said
+
+
+def test_the_hints_stand_in_one_column(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lines = told(capsys, tmp_path).splitlines()
+    hints = ("set it as", "for programs", "open it", "for Prometheus", "(tripgate")
+    columns = {line.index(hint) for line in lines for hint in hints if hint in line}
+    assert len(columns) == 1
+
+
+def test_this_machine_s_addresses_are_read_from_the_kernel() -> None:
+    assert own_addresses()
+    assert "127.0.0.1" in map(str, _assigned())

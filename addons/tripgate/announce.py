@@ -6,11 +6,13 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from tripgate.core.address import client_allowed
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.core.units import format_volume
 from tripgate.settings import Settings
@@ -21,27 +23,50 @@ EVERY_S = 1.0
 
 def announce(settings: Settings, claim: str | None = None) -> None:
     """Print the addresses, one a line, and what to do with them; ``claim``: the one-time code."""
-    host = own_address()
+    hosts = own_addresses()
     lines = [
-        ("HTTP proxy", _shown(settings.listen, host), "set it as HTTP and HTTPS proxy of a device"),
-        ("SOCKS5 proxy", _shown(settings.socks, host), "for programs that speak SOCKS"),
-        ("Portal", _url(settings.portal, host), "open it on a device: its use and its caps"),
-        ("Metrics", _url(settings.metrics, host, "/metrics"), "for Prometheus, on this machine"),
+        *_served("HTTP proxy", settings.listen, hosts, "set it as HTTP and HTTPS proxy of a device"),
+        *_served("SOCKS5 proxy", settings.socks, hosts, "for programs that speak SOCKS"),
+        *_served("Portal", settings.portal, hosts, "open it on a device: its use and its caps", "/"),
+        *_served("Metrics", settings.metrics, hosts, "for Prometheus, on this machine", "/metrics"),
     ]
-    print("tripgate is running.", flush=True)
-    for name, where, hint in lines:
-        if where:
-            print(f"  {name:<13}{where:<34}{hint}", flush=True)
     if settings.listen:
         at = f"127.0.0.1:{settings.listen.port}"
-        print(f"  Try           curl -x http://{at} http://example.com/", flush=True)
+        lines.append(("Try", f"curl -x http://{at} http://example.com/", ""))
     if claim and settings.portal:
-        print(f"  Claim code    {claim:<34}enter it at the portal: the device that manages others")
-    print(f"  State         {settings.state}   (tripgate status, usage, cap set …)", flush=True)
+        lines.append(("Claim code", claim, "enter it at the portal: the device that manages others"))
+    lines.append(("State", str(settings.state), "(tripgate status, usage, cap set …)"))
+    width = max(len(where) for _, where, hint in lines if hint)
+    print("tripgate is running.")
+    for name, where, hint in lines:
+        print(f"  {name:<13}{where:<{width}}  {hint}".rstrip())
+    sys.stdout.flush()
+
+
+def own_addresses() -> list[str]:
+    """The private IPv4 addresses of this machine that devices may reach it by, the one on the way
+    to the internet first; that one alone where there is no private one or the kernel tells none."""
+    first = own_address()
+    found = sorted({str(one) for one in _assigned() if client_allowed(one) and not one.is_loopback})
+    if not found:
+        return [first]
+    return [first, *(one for one in found if one != first)] if first in found else found
+
+
+def _assigned() -> list[IPv4Address]:
+    """Every IPv4 address of an interface; none where the kernel is not asked by netlink."""
+    try:
+        from pyroute2 import IPRoute
+
+        with IPRoute() as ip:
+            given = (dict(one["attrs"]) for one in ip.get_addr(family=socket.AF_INET))
+            return [IPv4Address(one["IFA_LOCAL"]) for one in given if "IFA_LOCAL" in one]
+    except (ImportError, OSError):
+        return []
 
 
 def own_address() -> str:
-    """The address that devices of the LAN most likely reach this machine by."""
+    """This machine's address on the way to the internet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # RFC 5737: no packet is sent, only a route chosen
@@ -50,15 +75,16 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def _shown(address: Endpoint | None, host: str) -> str:
+def _served(
+    name: str, address: Endpoint | None, hosts: list[str], hint: str, path: str | None = None
+) -> list[tuple[str, str, str]]:
+    """A line for each address of a server; ``path``: it is a web server's."""
     if address is None:
-        return ""
-    return f"{host}:{address.port}" if address.hosts == EVERY_ADDRESS else str(address)
-
-
-def _url(address: Endpoint | None, host: str, path: str = "/") -> str:
-    shown = _shown(address, host)
-    return f"http://{shown}{path}" if shown else ""
+        return []
+    every = address.hosts == EVERY_ADDRESS
+    shown = [f"{host}:{address.port}" for host in hosts] if every else [str(address)]
+    told = shown if path is None else [f"http://{one}{path}" for one in shown]
+    return [(name, told[0], hint), *(("", one, "the same, in another network") for one in told[1:])]
 
 
 @contextlib.asynccontextmanager
