@@ -73,7 +73,7 @@ async def _serve(settings: Settings) -> None:
     await gateway.start()
     try:
         async with serve_web(sites(gateway)), live_table(gateway):
-            announce(settings, first_claim(gateway))
+            await asyncio.to_thread(announce, settings, first_claim(gateway))
             async with supervised(supervision()):
                 await runner.run(master)
     finally:
