@@ -64,9 +64,7 @@ def test_every_private_address_is_told_for_proxies_and_portal(
             assert where in said
 
 
-def test_the_hints_stand_in_one_column(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_the_hints_stand_in_one_column(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lines = told(capsys, tmp_path).splitlines()
     hints = ("set it as", "for programs", "open it", "for Prometheus", "(tripgate")
     columns = {line.index(hint) for line in lines for hint in hints if hint in line}

@@ -25,16 +25,22 @@ def announce(settings: Settings, claim: str | None = None) -> None:
     """Print the addresses, one a line, and what to do with them; ``claim``: the one-time code."""
     hosts = own_addresses()
     lines = [
-        *_served("HTTP proxy", settings.listen, hosts, "set it as HTTP and HTTPS proxy of a device"),
+        *_served(
+            "HTTP proxy", settings.listen, hosts, "set it as HTTP and HTTPS proxy of a device"
+        ),
         *_served("SOCKS5 proxy", settings.socks, hosts, "for programs that speak SOCKS"),
-        *_served("Portal", settings.portal, hosts, "open it on a device: its use and its caps", "/"),
+        *_served(
+            "Portal", settings.portal, hosts, "open it on a device: its use and its caps", "/"
+        ),
         *_served("Metrics", settings.metrics, hosts, "for Prometheus, on this machine", "/metrics"),
     ]
     if settings.listen:
         at = f"127.0.0.1:{settings.listen.port}"
         lines.append(("Try", f"curl -x http://{at} http://example.com/", ""))
     if claim and settings.portal:
-        lines.append(("Claim code", claim, "enter it at the portal: the device that manages others"))
+        lines.append(
+            ("Claim code", claim, "enter it at the portal: the device that manages others")
+        )
     lines.append(("State", str(settings.state), "(tripgate status, usage, cap set …)"))
     width = max(len(where) for _, where, hint in lines if hint)
     print("tripgate is running.")

@@ -92,6 +92,7 @@ PLAN = {
     "day": str,
     "billing_day": int,
     "unit": str,
+    "clock": str,
 }
 AUDIT = {"at": Instant, "actor": str, "action": str, "detail": str}
 DOCTOR = {

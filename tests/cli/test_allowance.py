@@ -45,7 +45,7 @@ def test_lend_moves_allowance(family: World) -> None:
 
 def test_nobody_lends_what_is_not_left(family: World) -> None:
     code, line = family.refused("lend", "phone", "tablet", "7MB")
-    assert (code, "6000000 bytes left" in line) == (1, True)
+    assert (code, "only 6 MB left" in line) == (1, True)
     assert family.book.credits == ()
 
 

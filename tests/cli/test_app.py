@@ -339,3 +339,10 @@ def complete(words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_status_needs_no_redis(empty: World) -> None:
     with gateway(empty.state, ledger="down"):
         assert empty.json("status")["ledger"] == "down"
+
+
+@pytest.mark.parametrize(
+    "group", ["admin", "cap", "device", "person", "plan", "policy", "request", "router"]
+)
+def test_the_help_of_a_group_has_an_example(empty: World, group: str) -> None:
+    assert f"Example: tripgate {group} " in empty.cli(group, "--help", state=False).out

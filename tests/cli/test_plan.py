@@ -168,7 +168,7 @@ def test_the_audit_has_the_whole_plan(world: World) -> None:
     newest = world.json("audit")[0]
     assert (newest["action"], newest["detail"]) == (
         "plan set",
-        "10 GB, valid 2592000 s, start 2026-05-01T00:00:00Z, calendar days, month from day 1, UTC",
+        "10 GB, valid 30d, start 2026-05-01T00:00:00Z, calendar days, month from day 1, UTC",
     )
 
 
@@ -193,3 +193,31 @@ def test_a_next_plan_needs_one_before_it(world: World) -> None:
 
 def test_a_next_plan_has_no_start_of_its_own(world: World) -> None:
     assert world.refused("plan", "set", "--volume", "5GB", "--next", "--start", "now")[0] == 2
+
+
+def test_with_an_untrusted_clock_set_says_what_counts(world: World) -> None:
+    with gateway(world.state, clock="untrusted"):
+        assert world.json("plan", "set", "--volume", "10GB")["clock"] == "untrusted"
+        assert "not trusted: what counts is" in world.run("plan", "show")
+
+
+def test_with_a_trusted_clock_nothing_is_said_of_it(world: World) -> None:
+    with gateway(world.state, clock="trusted"):
+        assert world.json("plan", "set", "--volume", "10GB")["clock"] == "trusted"
+        assert "trusted" not in world.run("plan", "show")
+
+
+def test_with_an_untrusted_clock_usage_counts_what_the_plan_does(world: World) -> None:
+    phone = world.device("phone")
+    world.used(phone, 0, 1_000)
+    with gateway(world.state, clock="untrusted"):
+        world.run("plan", "set", "--volume", "10GB", "--start", "now")
+        assert world.json("usage")["total"] == world.json("plan", "show")["used"] == 1_000
+
+
+def test_volumes_of_a_plan_are_in_its_unit(world: World) -> None:
+    world.run("plan", "set", "--volume", "10GiB", "--unit", "GiB")
+    shown = world.run("plan", "show")
+    assert "10 GiB" in shown
+    assert "10 GiB" in world.run("plan", "list")
+    assert "GB" not in shown

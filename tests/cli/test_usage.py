@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli import shapes
 from tests.cli.conftest import World
+from tests.cli.gateways import gateway
 from tripgate.core.book import add_device
 from tripgate.core.classify import Service
 
@@ -199,9 +200,9 @@ def test_without_a_plan_every_question_begins_with_the_first_device(world: World
 
 def test_hosts_begin_with_the_plan(world: World) -> None:
     world.used(world.device("phone"), 1, 1)
-    world.run("plan", "set", "--start", "now")
-    start = world.json("plan", "show")["starts_at"]
-    assert world.json("usage", "--by", "host")["since"] == start
+    with gateway(world.state, clock="trusted"):
+        start = world.json("plan", "set", "--start", "now")["starts_at"]
+        assert world.json("usage", "--by", "host")["since"] == start
 
 
 def used_by(document: dict[str, Any]) -> dict[str, int]:

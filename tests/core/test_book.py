@@ -267,3 +267,9 @@ def test_a_book_is_never_changed(change: Callable[[Book], Book]) -> None:
 def test_a_label_of_a_forgotten_device_is_its_id() -> None:
     assert book.target_label(EMPTY, device_target("dev-0000")) == "device:dev-0000"
     assert str(Target(PLAN.kind)) == "plan"
+
+
+@pytest.mark.parametrize("name", ["plan", "-x", "--json"])
+def test_nobody_is_called_like_an_option_or_the_plan(name: str) -> None:
+    with pytest.raises(BookError, match="means something else"):
+        book.add_person(EMPTY, name)

@@ -67,3 +67,8 @@ def test_a_person_may_call_a_device_that(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "A", "a b", "a_b", "a" * 33, "ä", "a\n", "a.b", "a:b"])
 def test_a_person_may_not_call_a_device_that(name: str) -> None:
     assert not valid_name(name)
+
+
+@pytest.mark.parametrize("name", ["-h", "--json", "-", "plan"])
+def test_a_name_that_means_something_else_on_the_command_line_is_none(name: str) -> None:
+    assert not valid_name(name)

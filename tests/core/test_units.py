@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tripgate.core import units
 from tripgate.core.model import Period
 from tripgate.core.units import (
     VOLUME_MAX,
@@ -106,3 +107,8 @@ def test_no_text_makes_a_parser_fail_otherwise(text: str) -> None:
             parse(text)
         except UnitError as error:
             assert len(str(error)) < 600
+
+
+@pytest.mark.parametrize("text", ["30d", "25h", "90m", "61s", "1d"])
+def test_a_duration_is_written_as_it_is_read(text: str) -> None:
+    assert units.format_duration(units.parse_duration(text)) == text

@@ -125,10 +125,9 @@ def test_what_the_sni_refuses_is_a_reset_after_the_200_and_reaches_no_server(
 def test_a_server_that_speaks_first_is_not_heard_past_an_essentials_cap(fresh: Gateway) -> None:
     with origin(http_talk) as plain, origin(lambda sock: sock.sendall(b"220 hello")) as server:
         past_essentials(fresh, plain.url)
-        with tunnel(fresh, server.port) as client:
-            with pytest.raises(ConnectionResetError):
-                while b"220" not in (read := client.recv(100)):
-                    assert read
+        with tunnel(fresh, server.port) as client, pytest.raises(ConnectionResetError):
+            while b"220" not in (read := client.recv(100)):
+                assert read
 
 
 def test_more_that_is_given_lets_new_flows_through(fresh: Gateway) -> None:

@@ -5,7 +5,18 @@ from dataclasses import replace
 import pytest
 
 from tests.ledger.worlds import (
-    ASK, DAY, DEVICE, GATEWAY, INSTANCE, NOW, ROW, World, claimed, counter, counters, limits,
+    ASK,
+    DAY,
+    DEVICE,
+    GATEWAY,
+    INSTANCE,
+    NOW,
+    ROW,
+    World,
+    claimed,
+    counter,
+    counters,
+    limits,
     settled,
 )  # fmt: skip
 from tripgate.core import book as books

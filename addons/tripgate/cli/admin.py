@@ -14,7 +14,9 @@ from tripgate.statefind import find
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("admin", "Owners: the devices that may manage others at the portal.")
+app = group(
+    "admin", "Owners: the devices that may manage others at the portal.", "tripgate admin claim"
+)
 
 
 class ClaimDocument(TypedDict):

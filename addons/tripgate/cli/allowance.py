@@ -24,7 +24,7 @@ from tripgate.core.units import parse_volume
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("request", "Requests for more data, and their answers.")
+app = group("request", "Requests for more data, and their answers.", "tripgate request list")
 GIVE = example("tripgate give maria 500MB")
 LEND = example("tripgate lend phone tablet 200MB")
 Target = Annotated[

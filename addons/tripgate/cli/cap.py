@@ -19,7 +19,11 @@ from tripgate.core.units import parse_cap, parse_period, parse_rate, parse_windo
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("cap", "Caps: how much a device, a person or the plan may use per period.")
+app = group(
+    "cap",
+    "Caps: how much a device, a person or the plan may use per period.",
+    "tripgate cap set phone 500MB/day",
+)
 Target = Annotated[
     str,
     typer.Argument(

@@ -9,9 +9,9 @@ from tripgate.core.units import format_volume
 BAR_CELLS = 10
 
 
-def volume(size: int | None) -> str:
-    """A volume for people; ``None`` is unlimited."""
-    return "unlimited" if size is None else format_volume(size)
+def volume(size: int | None, unit: str = "GB") -> str:
+    """A volume for people, in the plan's ``unit``; ``None`` is unlimited."""
+    return "unlimited" if size is None else format_volume(size, unit)
 
 
 def bar(used: int, limit: int) -> str:

@@ -22,7 +22,11 @@ from tripgate.core.book import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("device", "Devices: who they belong to and what they may do.")
+app = group(
+    "device",
+    "Devices: who they belong to and what they may do.",
+    "tripgate device approve phone --person maria",
+)
 Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="A device's name or id.", autocompletion=device_names),

@@ -86,7 +86,8 @@ class PersonDocument(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """``plan show``. ``pace`` is used over volume by gone over validity: above 1 is too fast."""
+    """``plan show``. ``clock``: ``trusted`` or ``untrusted``: then a new start does not count yet.
+    ``pace`` is used over volume by gone over validity: above 1 is too fast."""
 
     volume: int | None
     used: int
@@ -102,6 +103,7 @@ class PlanDocument(TypedDict):
     day: str
     billing_day: int
     unit: str
+    clock: str
 
 
 class AuditDocument(TypedDict):
@@ -258,6 +260,7 @@ def _plan_document(read: Snapshot, plan: Plan, used: int) -> PlanDocument:
         "day": plan.day,
         "billing_day": plan.billing_day,
         "unit": plan.unit,
+        "clock": "trusted" if read.trusted else "untrusted",
     }
 
 

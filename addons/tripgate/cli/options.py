@@ -38,6 +38,8 @@ def example(*lines: str) -> str:
     return "\n\n".join(f"Example: {line}" for line in lines)
 
 
-def group(name: str, help_text: str) -> typer.Typer:
+def group(name: str, help_text: str, *examples: str) -> typer.Typer:
     """A group of commands; alone it is a usage error that names its commands."""
-    return typer.Typer(name=name, help=help_text, rich_markup_mode="rich")
+    return typer.Typer(
+        name=name, help=help_text, epilog=example(*examples), rich_markup_mode="rich"
+    )

@@ -15,7 +15,7 @@ from tripgate.core.book import add_person, remove_person
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("person", "Owners of devices.")
+app = group("person", "Owners of devices.", "tripgate person add maria")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Letters a-z, digits, hyphens; 1 to 32.")]
 Known = Annotated[
     str, typer.Argument(metavar="NAME", help="The person.", autocompletion=person_names)

@@ -16,12 +16,16 @@ from tripgate.cli.when import parse_instant
 from tripgate.core.book import Book, set_plan
 from tripgate.core.model import Plan
 from tripgate.core.planbook import queue_plan
-from tripgate.core.units import parse_duration, parse_volume
+from tripgate.core.units import format_duration, parse_duration, parse_volume
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("plan", "The bought data: volume, validity, price, time zone.")
+app = group(
+    "plan",
+    "The bought data: volume, validity, price, time zone.",
+    "tripgate plan set --volume 10GB --valid 30d",
+)
 PRICE_MOST = 40
 
 
@@ -181,25 +185,32 @@ def _draw_all(plans: list[PlanDocument]) -> "RenderableType":
 
 def _row(plan: PlanDocument) -> tuple[str, ...]:
     begins = moment(plan["starts_at"]) if plan["starts_at"] else plan["start"]
-    return volume(plan["volume"]), volume(plan["used"]), begins, moment(plan["expires_at"])
+    unit = plan["unit"]
+    sizes = (volume(plan["volume"], unit), volume(plan["used"], unit))
+    return *sizes, begins, moment(plan["expires_at"])
 
 
 def _detail(plan: Plan) -> str:
     """The whole plan in the audit, so that the line stands alone."""
-    length = f"valid {plan.valid_s} s" if plan.valid_s else "valid without end"
+    length = f"valid {format_duration(plan.valid_s)}" if plan.valid_s else "valid without end"
     begins = instant(plan.starts_at) or plan.start
     month = f"month from day {plan.billing_day}"
-    return f"{volume(plan.volume)}, {length}, start {begins}, {plan.day} days, {month}, {plan.tz}"
+    size = volume(plan.volume, plan.unit)
+    return f"{size}, {length}, start {begins}, {plan.day} days, {month}, {plan.tz}"
+
+
+UNTRUSTED = "not trusted: what counts is what was used before, until the clock is set"
+"""A new start waits: no period turns by a clock that may be wrong."""
 
 
 def _draw(plan: PlanDocument) -> "RenderableType":
-    size = plan["volume"]
+    size, unit = plan["volume"], plan["unit"]
     full = f"  {bar(plan['used'], size)}" if size is not None else ""
     begins = "with the first use" if plan["start"] == "first-use" else "not set"
     rows = [
-        ("volume", volume(size)),
-        ("used", volume(plan["used"]) + full),
-        ("left", volume(plan["remaining"])),
+        ("volume", volume(size, unit)),
+        ("used", volume(plan["used"], unit) + full),
+        ("left", volume(plan["remaining"], unit)),
         ("starts", moment(plan["starts_at"]) if plan["starts_at"] else begins),
         ("expires", moment(plan["expires_at"])),
         ("pace", _pace(plan)),
@@ -207,6 +218,8 @@ def _draw(plan: PlanDocument) -> "RenderableType":
         ("billing", f"step {volume(plan['step'])}, in {plan['unit']}"),
         ("price", plan["price"] or "-"),
     ]
+    if plan["clock"] == "untrusted":
+        rows.append(("clock", UNTRUSTED))
     return facts(rows)
 
 
@@ -215,5 +228,9 @@ def _pace(plan: PlanDocument) -> str:
     if plan["pace"] is None:
         return "-"
     sign = "on track" if plan["pace"] <= 1 else "too fast"
-    daily = f", {volume(plan['per_day'])} a day from now" if plan["per_day"] is not None else ""
+    daily = (
+        f", {volume(plan['per_day'], plan['unit'])} a day from now"
+        if plan["per_day"] is not None
+        else ""
+    )
     return f"{plan['pace']:.2f} ({sign}{daily})"

@@ -34,7 +34,11 @@ from tripgate.statefind import find
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-app = group("policy", "Policies: pause, allow or slow a service or a category.")
+app = group(
+    "policy",
+    "Policies: pause, allow or slow a service or a category.",
+    "tripgate policy pause os-update --until unmetered",
+)
 What = Annotated[
     str, typer.Argument(metavar="WHAT", help="A category (os-update), a service (icloud), or all.")
 ]

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from tripgate.kernel.systemfiles import Step
     from tripgate.settings import Settings
 
-app = group("router", "The router as system services: dnsmasq, hostapd and the gateway.")
+app = group(
+    "router",
+    "The router as system services: dnsmasq, hostapd and the gateway.",
+    "tripgate router plan",
+)
 Lan = Annotated[
     str | None, typer.Option("--lan", metavar="IFACE", help="The interface of the devices.")
 ]

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from tripgate.core.book import Book, BookError, target_label
 from tripgate.core.model import PLAN, Credit, Period, Request, Target
+from tripgate.core.units import format_volume
 
 MOST_CREDITS = 500
 MOST_REQUESTS = 100
@@ -36,7 +37,9 @@ def lend(book: Book, giver: Target, taker: Target, volume: int, now: int, left: 
     for target in (giver, taker):
         _check_capped(book, target)
     if volume > left:
-        raise BookError(f"{target_label(book, giver)} has only {left} bytes left: lend less")
+        raise BookError(
+            f"{target_label(book, giver)} has only {format_volume(left)} left: lend less"
+        )
     return _credited(book, (Credit(giver, -volume, now), Credit(taker, volume, now)), now)
 
 
@@ -79,9 +82,7 @@ def _credited(book: Book, new: tuple[Credit, ...], now: int) -> Book:
         if now - one.at > KEEP_S:
             key = (one.target, one.replaced)
             before = old.get(key, Credit(one.target, 0, one.at))
-            old[key] = replace(
-                one, volume=before.volume + one.volume, at=max(before.at, one.at)
-            )
+            old[key] = replace(one, volume=before.volume + one.volume, at=max(before.at, one.at))
     if len(old) + len(kept) + len(new) > MOST_CREDITS:
         raise BookError(f"there are {MOST_CREDITS} credits: raise the cap with `tripgate cap set`")
     return replace(book, credits=(*old.values(), *kept, *new))

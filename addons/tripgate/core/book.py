@@ -194,10 +194,16 @@ def _free_slot(book: Book) -> int:
     return next(slot for slot in range(marks.FIRST, marks.LAST + 1) if slot not in taken)
 
 
+def _check_name(name: str) -> None:
+    if name == "plan" or name.startswith("-"):
+        raise BookError(f"{name[:40]!r} means something else here: choose another name")
+    if not names.valid_name(name):
+        raise BookError(f"{name[:40]!r} is no name: use 1 to 32 of a-z, 0-9 and -")
+
+
 def rename_device(book: Book, name: str, new: str) -> Book:
     device = find_device(book, name)
-    if not names.valid_name(new):
-        raise BookError(f"{new[:40]!r} is no name: use 1 to 32 of a-z, 0-9 and -")
+    _check_name(new)
     for other in book.devices.values():
         if other.id != device.id and new in (other.id, other.name):
             raise BookError(f"another device is called {new}: choose another name")
@@ -254,8 +260,7 @@ def _put(book: Book, device: Device) -> Book:
 
 
 def add_person(book: Book, name: str, now: int = 0) -> Book:
-    if not names.valid_name(name):
-        raise BookError(f"{name[:40]!r} is no name: use 1 to 32 of a-z, 0-9 and -")
+    _check_name(name)
     if name in book.people:
         raise BookError(f"there is a person {name} already")
     if len(book.people) >= MOST_PEOPLE:
@@ -300,7 +305,9 @@ def _without_gifts(book: Book, keys: set[tuple[Target, Period]]) -> Book:
     for one in book.credits:
         anew = {period for target, period in keys if target == one.target}
         replaced = tuple(period for period in Period if period in {*one.replaced, *anew})
-        if one.target == PLAN or any((one.target, p) in book.caps for p in set(Period) - {*replaced}):
+        if one.target == PLAN or any(
+            (one.target, p) in book.caps for p in set(Period) - {*replaced}
+        ):
             kept.append(replace(one, replaced=replaced))
     return replace(book, credits=tuple(kept))
 

@@ -29,5 +29,5 @@ def clean_host(raw: str | bytes) -> str | None:
 
 
 def valid_name(text: str) -> bool:
-    """True if a device or a person may be called that."""
-    return _NAME.fullmatch(text) is not None
+    """True if a device or a person may be called that: not like an option, nor like the plan."""
+    return _NAME.fullmatch(text) is not None and not text.startswith("-") and text != "plan"

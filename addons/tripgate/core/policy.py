@@ -133,7 +133,8 @@ class Policies:
 
     def _policy(self, targets: Sequence[Target], service: Service, moment: Moment) -> Verdict:
         """Rule 2."""
-        slowed, things = None, (service.name, service.category, ALL)
+        slowed: Verdict | None = None
+        things: tuple[str, ...] = (service.name, service.category, ALL)
         for target in targets:
             found = self._first(self._tables.get(target, {}), things, moment)
             if found is None:

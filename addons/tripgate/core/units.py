@@ -53,6 +53,14 @@ def parse_duration(text: str) -> int:
     return _parse(text, _SECONDS, DURATION_MAX, "duration", DURATION_FORMS)
 
 
+def format_duration(seconds: int) -> str:
+    """As :func:`parse_duration` reads it, in the largest unit that comes out whole: ``30d``."""
+    for name in ("d", "h", "m"):
+        if seconds and seconds % _SECONDS[name] == 0:
+            return f"{seconds // _SECONDS[name]}{name}"
+    return f"{seconds}s"
+
+
 def parse_period(text: str) -> Period:
     try:
         return Period(text)

@@ -1,7 +1,7 @@
 """The Lua scripts of the ledger, as Redis gets them.
 
-``grant``, ``replace`` and ``settle`` begin with what ``common.lua`` defines; the first line of a script is its
-shebang (its flags), so the common part goes in after it.
+``grant``, ``replace`` and ``settle`` begin with what ``common.lua`` defines; the first line of a
+script is its shebang (its flags), so the common part goes in after it.
 """
 
 import importlib.resources
