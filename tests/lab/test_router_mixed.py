@@ -1,4 +1,4 @@
-"""Everything at once, from five devices: each one's bytes are the carrier's, and none is nobody's."""
+"""Everything at once, from five devices: each byte has its owner, as the carrier counts."""
 
 import contextlib
 import subprocess
@@ -30,9 +30,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.mark.parametrize("seconds", [15, pytest.param(120, marks=pytest.mark.slow)])
 @pytest.mark.timeout(300)
-def test_every_byte_of_a_mixed_load_has_its_owner(
-    lab: Lab, tmp_path: Path, seconds: int
-) -> None:
+def test_every_byte_of_a_mixed_load_has_its_owner(lab: Lab, tmp_path: Path, seconds: int) -> None:
     web(lab, *PORTS)
     with contextlib.ExitStack() as echoes, product(lab, tmp_path) as gateway:
         for number in DEVICES:

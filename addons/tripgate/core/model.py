@@ -209,7 +209,9 @@ class CapState:
     spent: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "spent", self.remaining < min(PACKET, self.limit) or not self.limit)
+        object.__setattr__(
+            self, "spent", self.remaining < min(PACKET, self.limit) or not self.limit
+        )
 
     @property
     def limit(self) -> int:
