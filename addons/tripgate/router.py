@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Coroutine
 from typing import Any
 
+from tripgate.beacon import Beacon
 from tripgate.core.address import IPAddress
 from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
@@ -58,6 +60,7 @@ class Router:
         self._catalogue = catalogue
         self._page = page
         self._relay: Relay | None = None
+        self._beacon: Beacon | None = None
         self._gate: RouterGate
         self._children: list[Child] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -84,7 +87,10 @@ class Router:
         await self._serve_names(log_, str(lease_file), portal)
         self._listen()
         await self._drain.hold()
+        works: tuple[Coroutine[Any, Any, None], ...]
         works = (self._watch.run(), self.lan.enrol(), self.doors.keep(), self._follow())
+        if self._beacon is not None:
+            works = (*works, self._beacon.run())
         self._tasks = [asyncio.ensure_future(work) for work in works]
         self.lan.follow()
         self._gate.ready = True
@@ -104,9 +110,11 @@ class Router:
         await self._start(dnsmasq.resolver(told, folder), names)
         await self._start(dnsmasq.captive(lan, CAPTIVE_PORT, folder), None)
         if self.settings.hotspot is not None:
+            control = folder / "hostapd"
             point = self.settings.hotspot.access_point(
-                self.doors.link, str(folder / "hostapd"), str(folder / "hostapd.psk")
+                self.doors.link, str(control), str(folder / "hostapd.psk")
             )
+            self._beacon = Beacon(self._desk, control / self.doors.link)
             await self._start(hostapd.access_point(point, folder), None)
 
     async def _start(self, spec: Spec, names: DnsLog | None) -> None:

@@ -1,7 +1,8 @@
 """What the router mode left in the kernel, taken back without a gateway.
 
-The order is that of a clean stop: the children end (a router that advertises would configure this
-machine too), then the recorded values (forwarding among them), the rules, the routing guard. All of it is done, whatever fails; the first failure is told at the end.
+The order is that of a clean stop: the children end (one that advertises routes would configure this
+machine too), then the recorded values (forwarding among them), the rules, the routing guard. All of
+it is done, whatever fails; the first failure is told at the end.
 """
 
 from collections.abc import Callable
