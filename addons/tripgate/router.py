@@ -70,21 +70,29 @@ class Router:
         """Nothing passes from here on. Raises ``OSError``."""
         await self.doors.make(gateway)
 
+    async def serve(self) -> None:
+        """Addresses and names, which need no ledger. Raises ``OSError``."""
+        lease_file = self._folder.path / "dhcp.leases"
+        self._names = DnsLog(self._look)
+        self._watch = LanWatch(self.doors.link, lease_file, self._changed)
+        await self._serve_names(self._names, str(lease_file), self._portal())
+
+    def _portal(self) -> str:
+        return f"http://{self.doors.lan.v4.ip}/"
+
     async def open(self) -> None:
         """Let devices through, as the book says. Raises ``OSError``."""
-        folder = self._folder.path
-        log_ = DnsLog(self._look)
-        lease_file = folder / "dhcp.leases"
-        self._watch = LanWatch(self.doors.link, lease_file, self._changed)
         self.meter = KernelMeter(self._desk, self.doors.counters, self.doors.posted)
         self.lan = Lan(self._desk, self._enroller, self.doors, self._cut, self._watch.presence)
         self.doors.mended = self._mended
-        portal = f"http://{self.doors.lan.v4.ip}/"
-        self._names = log_
         self._gate = RouterGate(
-            self._desk, self.lan.device_at, self._page, self._catalogue, log_, portal
+            self._desk,
+            self.lan.device_at,
+            self._page,
+            self._catalogue,
+            self._names,
+            self._portal(),
         )
-        await self._serve_names(log_, str(lease_file), portal)
         self._listen()
         await self._drain.hold()
         works: tuple[Coroutine[Any, Any, None], ...]
