@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 from tripgate.core import mac as macs
 from tripgate.core.address import IPAddress
-from tripgate.core.book import BookError, device_by_identity
+from tripgate.core.book import BookError, device_by_identity, has_owner
 from tripgate.core.model import Device, DeviceState
-from tripgate.core.presence import Appeared, Change, Conflict, Gained, Moved, Presence
+from tripgate.core.presence import Appeared, Change, Conflict, Gained, Lost, Moved, Presence
 from tripgate.core.routerspec import Station
 from tripgate.ledger.protocol import LedgerDown
 from tripgate.proxy.desk import LeaseDesk
@@ -34,8 +34,8 @@ log = logging.getLogger("tripgate.lan")
 class Doors(Protocol):
     """The kernel's maps."""
 
-    def set_devices(self, stations: Mapping[int, Station]) -> None:
-        """All devices by slot. Raises ``OSError``."""
+    def set_devices(self, stations: Mapping[int, Station], owned: bool) -> None:
+        """All devices by slot, and whether one is an owner's. Raises ``OSError``."""
 
 
 def identity(mac: str) -> str:
@@ -76,8 +76,11 @@ class Lan:
                     log.info("%s moved from one device to another", address)
                     self._cut(address)
                     self._meet(new)
+                case Lost(_, address):
+                    self._cut(address)
                 case Conflict(address, _, _):
-                    log.warning("two devices claim %s", address)
+                    log.warning("two devices claim %s: it is served to neither", address)
+                    self._cut(address)
                 case _:
                     pass
 
@@ -115,7 +118,7 @@ class Lan:
             return
         self.presence.pin(mac for station in stations.values() for mac in station.macs)
         try:
-            self._doors.set_devices(stations)
+            self._doors.set_devices(stations, has_owner(self._desk.book))
             self._told = stations
         except OSError as error:
             log.error("the kernel does not take the devices: %s", error)
@@ -151,6 +154,12 @@ class Lan:
         """The identity of the client at ``address``, known to the book or not."""
         mac = self.presence.owner(ipaddress.ip_address(address.partition("%")[0]))
         return identity(mac) if mac else None
+
+    def crowd_of(self, address: str) -> str:
+        """Whose connections count together: a device's that is let in, else everybody's else."""
+        device = self.device_at(ipaddress.ip_address(address.partition("%")[0]))
+        approved = device is not None and device.state is DeviceState.APPROVED
+        return device.id if device is not None and approved else ""
 
     def present(self) -> frozenset[str]:
         """Ids of the devices that are on the LAN."""

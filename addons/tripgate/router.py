@@ -9,14 +9,13 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Coroutine
 from typing import Any
 
 from tripgate.beacon import Beacon
 from tripgate.core.address import IPAddress
 from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
-from tripgate.core.presence import Change, Moved
+from tripgate.core.presence import Change, Lost, Moved
 from tripgate.doors import TPROXY_PORT, Doors
 from tripgate.kernel import dnsmasq, hostapd
 from tripgate.kernel.boxdrain import BoxDrain
@@ -31,7 +30,8 @@ from tripgate.proxy.relay.listener import transparent
 from tripgate.proxy.relay.relay import Relay
 from tripgate.proxy.routergate import PageMaker, RouterGate
 from tripgate.settings import Settings
-from tripgate.statefolder import StateFolder
+from tripgate.statefolder import LEASES, StateFolder
+from tripgate.supervise import supervised
 
 FOLLOW_S = 0.25
 
@@ -52,6 +52,7 @@ class Router:
     ) -> None:
         self.settings = settings
         self.doors = Doors(settings, folder)
+        desk.judge.uplinks = lambda: self.doors.uplinks
         self.meter: KernelMeter
         self.lan: Lan
         self._folder = folder
@@ -72,7 +73,7 @@ class Router:
 
     async def serve(self) -> None:
         """Addresses and names, which need no ledger. Raises ``OSError``."""
-        lease_file = self._folder.path / "dhcp.leases"
+        lease_file = self._folder.path / LEASES
         self._names = DnsLog(self._look)
         self._watch = LanWatch(self.doors.link, lease_file, self._changed)
         await self._serve_names(self._names, str(lease_file), self._portal())
@@ -95,11 +96,17 @@ class Router:
         )
         self._listen()
         await self._drain.hold()
-        works: tuple[Coroutine[Any, Any, None], ...]
-        works = (self._watch.run(), self.lan.enrol(), self.doors.keep(), self._follow())
+        works = {
+            "the watch of the LAN": self._watch.run,
+            "the enrolment": self.lan.enrol,
+            "the watch of rules and links": self.doors.keep,
+            "the doors": self._follow,
+        }
         if self._beacon is not None:
-            works = (*works, self._beacon.run())
-        self._tasks = [asyncio.ensure_future(work) for work in works]
+            works["the beacon"] = self._beacon.run
+        self._tasks = [
+            asyncio.ensure_future(supervised(name, work)) for name, work in works.items()
+        ]
         self.lan.follow()
         self._gate.ready = True
 
@@ -131,7 +138,13 @@ class Router:
         self._children.append(child)
 
     def _listen(self) -> None:
-        relay = Relay(self._desk, self._gate.decide, self.doors.own, asyncio.get_running_loop())
+        relay = Relay(
+            self._desk,
+            self._gate.decide,
+            self.doors.own,
+            asyncio.get_running_loop(),
+            crowd_of=self.lan.crowd_of,
+        )
         self._relay = relay
         relay.listen(transparent(socket.AF_INET, "0.0.0.0", TPROXY_PORT))  # noqa: S104 - diverted
         if self.doors.lan.v6 is not None:
@@ -161,7 +174,7 @@ class Router:
         self._watch.look()
 
     def _changed(self, change: Change) -> None:
-        if isinstance(change, Moved):
+        if isinstance(change, Moved | Lost):
             self._names.forget(change.address)
         self.lan.take([change])
 
@@ -201,4 +214,7 @@ class Router:
         for child in reversed(self._children):
             await child.stop()
         await self._drain.let_go()
-        await self.doors.remove()
+        if self.settings.services == "system":
+            self.doors.stop_watching()  # closed until `router remove`, or the next start
+        else:
+            await self.doors.remove()

@@ -24,8 +24,9 @@ from tripgate.proxy import handler, runner
 from tripgate.proxy.gate import IN_ALL
 from tripgate.proxy.hooks import Hooks
 from tripgate.router import Router
-from tripgate.settings import Settings
+from tripgate.settings import Settings, supervision
 from tripgate.statefolder import StateError
+from tripgate.supervisor import supervised
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
@@ -78,7 +79,8 @@ async def _serve(settings: Settings) -> None:
     try:
         async with serve_web(sites(gateway)), live_table(gateway):
             announce(settings, first_claim(gateway))
-            await runner.run(master)
+            async with supervised(supervision()):
+                await runner.run(master)
     finally:
         await gateway.stop()
 

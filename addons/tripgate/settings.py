@@ -17,6 +17,7 @@ import itertools
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -203,6 +204,24 @@ class Settings(BaseSettings):
                     "give one of them another port, or off"
                 )
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What systemd says to the process that it starts (``sd_notify(3)``,
+    ``sd_watchdog_enabled(3)``); ``None`` where nobody does."""
+
+    socket: str | None = None
+    watchdog_s: float | None = None
+
+
+def supervision() -> Supervision:
+    """By the environment; the word is for this process alone."""
+    name = os.environ.get("NOTIFY_SOCKET")
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    meant = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    known = meant and microseconds.isascii() and microseconds.isdigit() and int(microseconds) > 0
+    return Supervision(name or None, int(microseconds) / 1e6 if known else None)
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ FULL = replace(
     requests=(Request("r1", PHONE, 5, 1, "please", "no"),),
     warned=(Warned(PHONE, Period.DAY, 5, 80),),
     queue=(Plan(volume=2, start="next"),),
+    unmetered=("wlan1",),
 )
 
 
@@ -30,7 +31,7 @@ def test_everything_comes_back() -> None:
 def test_a_book_of_schema_1_is_read_with_the_defaults() -> None:
     document = json.loads(bookcodec.dump(FULL))
     old: dict[str, Any] = {**document, "schema": 1}
-    for key in ("policies", "credits", "requests", "queue", "warned"):
+    for key in ("policies", "credits", "requests", "queue", "warned", "unmetered"):
         del old[key]
     old["caps"] = [
         {key: cap[key] for key in ("target", "period", "limit", "action", "warn", "created_at")}
@@ -40,6 +41,12 @@ def test_a_book_of_schema_1_is_read_with_the_defaults() -> None:
     assert (read.policies, read.credits, read.requests) == ((), (), ())
     assert read.caps[PHONE, Period.DAY].rate is None
     assert read.devices == FULL.devices
+
+
+def test_a_book_from_before_unmetered_uplinks_has_none() -> None:
+    document = json.loads(bookcodec.dump(FULL))
+    del document["unmetered"]
+    assert bookcodec.load(json.dumps(document)) == replace(FULL, unmetered=())
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ import pytest
 from tripgate.core.dnsmasqconf import Lan, Resolver
 from tripgate.core.hostapdconf import AccessPoint
 from tripgate.core.systemfiles import (
+    CAPTIVE_UNIT,
     EVERY_PATH,
     GATEWAY_UNIT,
     HOSTAPD_CONF,
     HOSTAPD_UNIT,
     NETWORK_MANAGER,
     PSK_FILE,
+    RESOLVER_UNIT,
     SYSCTL,
     Router,
     files,
@@ -81,3 +83,23 @@ def test_a_command_that_systemd_would_read_otherwise_is_refused(word: str) -> No
 def test_the_gateway_s_unit_may_only_what_it_needs() -> None:
     bounding = [line for line in FOUND[GATEWAY_UNIT].text.split("\n") if "Bounding" in line]
     assert bounding == ["CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE"]
+
+
+def test_a_stop_asks_the_gateway_first_so_that_leases_are_settled() -> None:
+    """Not the ledger's server with it, in the same group of processes."""
+    assert "KillMode=mixed\n" in FOUND[GATEWAY_UNIT].text
+
+
+@pytest.mark.parametrize("path", [RESOLVER_UNIT, CAPTIVE_UNIT, HOSTAPD_UNIT])
+def test_devices_come_after_the_gateway(path: str) -> None:
+    after = [line for line in FOUND[path].text.split("\n") if line.startswith("After=")]
+    assert "tripgate.service" in after[0]
+
+
+@pytest.mark.parametrize("path", [GATEWAY_UNIT, RESOLVER_UNIT, CAPTIVE_UNIT, HOSTAPD_UNIT])
+def test_no_number_of_failures_is_the_last_one(path: str) -> None:
+    assert {"StartLimitIntervalSec=0", "Restart=always"} <= set(FOUND[path].text.split("\n"))
+
+
+def test_a_gateway_that_hangs_is_started_again() -> None:
+    assert {"Type=notify", "WatchdogSec=30"} <= set(FOUND[GATEWAY_UNIT].text.split("\n"))

@@ -30,8 +30,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import pytest
-
 from tests.lab import delay
 from tests.lab.delay import open_tun
 from tests.lab.netns import enter, leave
@@ -338,6 +336,8 @@ def _remove_leftovers(prefix: str) -> None:
 
 def needs_lab() -> None:
     """Skip the test, and say why, where the lab cannot run."""
+    import pytest  # the demo has no pytest
+
     reason = why_not()
     if reason:
         pytest.skip(reason)

@@ -30,6 +30,14 @@ async def test_without_a_limit_all_that_is_wanted_is_granted_and_counted(world: 
     assert await counter(ledger) == (0, MIB)
 
 
+async def test_a_grant_out_of_no_counter_is_granted_and_stands_in_none(world: World) -> None:
+    ledger = await claimed(world)
+    assert await ledger.grant(replace(ASK, limits=())) == Grant(MIB)
+    row = replace(ROW, limits=(), used=MIB, granted=MIB, final=True)
+    assert (await ledger.settle([row], {}, 0))[0] == MIB
+    assert not await counters(ledger)
+
+
 async def test_a_grant_is_reserved_in_every_scope_and_period(world: World) -> None:
     ledger = await claimed(world)
     places = [

@@ -9,10 +9,10 @@ from typing import Any
 
 from tripgate.core import book
 from tripgate.core.book import Book
+from tripgate.core.bucket import Bucket
 from tripgate.core.classify import Catalogue
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.model import Cap, Device, DeviceState, Period, device_target
-from tripgate.core.throttle import Bucket
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.memory import MemoryLedger, MemoryRegistry, MemoryStore
 from tripgate.ledger.progress import Progress
@@ -49,11 +49,11 @@ class CountingFlow:
     meter: Meter
     alive: bool = True
     windows: list[int] = field(default_factory=list)
-    sent: int | None = None
+    arrived: WireState | None = None
     bucket: Bucket | None = None
 
     def wire(self) -> WireState | None:
-        return None if self.sent is None else WireState(sent=self.sent, received=0)
+        return self.arrived
 
     def window(self, volume: int) -> None:
         self.windows.append(volume)

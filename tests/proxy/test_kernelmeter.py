@@ -11,7 +11,10 @@ from tripgate.core import book, marks
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.gap import LOOKS
 from tripgate.core.lease import IDLE_S, SLICE_MIN
+from tripgate.core.meter import WireState
 from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Period
+from tripgate.core.policy import Policy, Verb
+from tripgate.core.policybook import set_policy
 from tripgate.kernel.posted import PostedPage
 from tripgate.proxy.kernelaccount import SHARED_FROM, SLICE_LEAST, KernelAccount
 from tripgate.proxy.kernelmeter import KernelMeter
@@ -100,7 +103,7 @@ async def test_the_count_takes_the_place_of_estimates(world: KernelWorld) -> Non
 
 async def test_bytes_in_send_buffers_stay_charged(world: KernelWorld) -> None:
     flow = world.flow()
-    flow.sent = 40_000
+    flow.arrived = WireState(sent=40_000, received=0)
     assert flow.meter.take_up(100_000) == 0
     await world.desk.more(world.account)
     flow.meter.take_up(100_000)
@@ -237,3 +240,65 @@ async def test_raising_a_cap_lets_the_kernel_forward_again(world: KernelWorld) -
     await world.look()
     await world.look()
     assert world.counters.allowed[world.phone.slot] >= SHARED_FROM
+
+
+RATE = 8 * MB
+"""A million bytes a second."""
+
+
+async def slowed(world: KernelWorld, verb: Verb = Verb.THROTTLE) -> None:
+    policy = Policy("", verb, "all", rate=RATE if verb is Verb.THROTTLE else None)
+    await world.edit(lambda current: set_policy(current, policy))
+    await world.look()
+
+
+async def forwarded(world: KernelWorld, offered: int, readings: int = 80) -> int:
+    """What the kernel lets pass of ``offered`` bytes per reading; the rest it drops."""
+    passed = 0
+    for _ in range(readings):
+        let = world.counters.allowed[world.phone.slot]
+        passed += min(let, offered)
+        world.counters.count(world.phone.slot, Volume(0, offered), offered)
+        await world.look(0.75)
+        world.settler.measure()
+    return passed
+
+
+@pytest.mark.parametrize("offered", [MB, 10 * MB])
+async def test_forwarded_packets_of_a_slowed_device_keep_to_its_rate(
+    world: KernelWorld, offered: int
+) -> None:
+    await slowed(world)
+    await forwarded(world, offered, 10)  # the first slices are small
+    assert await forwarded(world, offered) == pytest.approx(60 * MB, rel=0.05)
+
+
+async def test_what_the_kernel_dropped_of_a_slowed_device_is_charged(world: KernelWorld) -> None:
+    await slowed(world)
+    await forwarded(world, 2 * MB)
+    await world.settler.settle()
+    assert (await world.used())[0] == 80 * 2 * MB
+
+
+async def test_nothing_is_forwarded_for_a_device_that_is_paused(world: KernelWorld) -> None:
+    await slowed(world, Verb.PAUSE)
+    assert world.counters.allowed[world.phone.slot] == 0
+
+
+async def test_flows_and_forwarded_packets_share_the_rate(world: KernelWorld) -> None:
+    await slowed(world)
+    flow, passed = world.flow(), 0
+    world.desk.judge.follow(world.desk.accounts.values())
+    assert flow.bucket is not None
+    for _ in range(80):
+        let = world.counters.allowed[world.phone.slot]
+        world.counters.count(world.phone.slot, Volume(0, let), let)
+        passed += let
+        for _ in range(25):
+            world.clock.now += 0.03
+            flow.bucket.fill(world.clock.now)
+            share = flow.bucket.share(1)
+            flow.bucket.take(share)
+            passed += share
+        await world.look(0)
+    assert passed == pytest.approx(60 * MB, rel=0.05)

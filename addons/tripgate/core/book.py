@@ -58,6 +58,8 @@ class Book:
     warned: tuple[Warned, ...] = ()
     queue: tuple[Plan, ...] = ()
     """Plans to come, in their order (:mod:`tripgate.core.planbook`)."""
+    unmetered: tuple[str, ...] = ()
+    """Names of uplinks whose bytes cost nothing (:mod:`tripgate.core.uplinks`)."""
 
     @cached_property
     def by_identity(self) -> Mapping[str, Device]:
@@ -184,7 +186,11 @@ def _free_id(book: Book, entropy: str) -> str:
 
 
 def _free_slot(book: Book) -> int:
+    """One that was not used for long: connections of a forgotten device may still carry its own."""
     taken = {device.slot for device in book.devices.values()}
+    after = max(taken, default=marks.FIRST - 1) + 1
+    if after <= marks.LAST:
+        return after
     return next(slot for slot in range(marks.FIRST, marks.LAST + 1) if slot not in taken)
 
 

@@ -56,6 +56,7 @@ def dump(book: Book) -> str:
         "requests": [asdict(request) for request in book.requests],
         "warned": [asdict(one) for one in book.warned],
         "queue": [asdict(plan) for plan in book.queue],
+        "unmetered": list(book.unmetered),
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -79,9 +80,10 @@ def _book(document: Any) -> Book:
         raise NewerBook("the settings were written by a newer tripgate: use that version")
     if document["schema"] < SCHEMA:
         document = _upgraded(document)
+    document = {"unmetered": [], **document}  # this schema's first books did not have it
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned",
+        "queue", "warned", "unmetered",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -98,6 +100,7 @@ def _book(document: Any) -> Book:
         tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
         tuple(_warned(one) for one in document["warned"]),
         tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
+        _all_of(str, document["unmetered"]),
     )
     if plan:
         ZoneInfo(plan.tz)

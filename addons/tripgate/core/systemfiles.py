@@ -9,6 +9,12 @@ Rules
 4. Query logging is off: there is no gateway at the other end of the log, and the journal is on the
    memory card.
 5. Files with keys are readable by root alone.
+6. The gateway comes first: what gives devices an address or a radio starts once it has said that
+   it is ready, or has failed and is tried again. No number of failures is the last one.
+7. The gateway has root's files but few of root's powers (CAP_NET_*); a gateway that hangs is
+   ended and started again (``WatchdogSec``; the kernel's rules stand meanwhile).
+8. The state folder is the gateway's to give: systemd makes it for the gateway alone, for the group
+   ``tripgate`` where there is one. Any other owner or mode would be systemd's at every start.
 """
 
 from collections.abc import Sequence
@@ -64,7 +70,8 @@ class SystemFile:
 @dataclass(frozen=True, slots=True)
 class Router:
     """What is installed. ``command``: ``tripgate``, its path, and the options of ``up``; ``state``:
-    the state folder, which the services may write to."""
+    the state folder, which the services may write to; ``group``: people of the group ``tripgate``
+    may use it."""
 
     command: tuple[str, ...]
     state: str
@@ -73,6 +80,7 @@ class Router:
     uplinks: tuple[str, ...] = ()
     point: AccessPoint | None = None
     tls: tuple[TlsServer, ...] = ()
+    group: bool = False
 
 
 def files(router: Router) -> list[SystemFile]:
@@ -125,7 +133,9 @@ def _sysctl(uplinks: Sequence[str]) -> list[SystemFile]:
 
 def _gateway_unit(router: Router) -> str:
     return _GATEWAY_UNIT.format(
-        command=" ".join(_word(word) for word in router.command), state=_word(router.state)
+        command=" ".join(_word(word) for word in router.command),
+        state=_word(router.state),
+        group="Group=tripgate\nStateDirectoryMode=2770\n" if router.group else "",
     )
 
 
@@ -145,25 +155,46 @@ _GATEWAY_UNIT = """\
 Description=tripgate: every byte of the travel plan has an owner
 Wants=network.target tripgate-dnsmasq.service tripgate-captive.service
 After=network.target nftables.service
+StartLimitIntervalSec=0
 
 [Service]
+Type=notify
+NotifyAccess=main
+WatchdogSec=30
+TimeoutStartSec=60
+TimeoutStopSec=20
+KillMode=mixed
 ExecStart={command}
 Restart=always
 RestartSec=1
 StateDirectory=tripgate
-ReadWritePaths=-{state}
+{group}ReadWritePaths=-{state}
 RuntimeDirectory=tripgate
+UMask=0007
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=read-only
 PrivateTmp=yes
+PrivateDevices=yes
+DevicePolicy=closed
+PrivateMounts=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
 ProtectKernelModules=yes
 ProtectKernelLogs=yes
 ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
 RestrictSUIDSGID=yes
 RestrictRealtime=yes
 LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
 LimitNOFILE=65536
 
 [Install]
@@ -173,13 +204,13 @@ WantedBy=multi-user.target
 _DNSMASQ_UNIT = """\
 [Unit]
 Description=tripgate: {what}
-After=network.target
+After=network.target tripgate.service
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/usr/sbin/dnsmasq --conf-file=/{conf} --user=dnsmasq
 Restart=always
 RestartSec=1
-StateDirectory=tripgate
 ReadWritePaths=-{state}
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN
 ProtectSystem=strict
@@ -193,7 +224,8 @@ WantedBy=multi-user.target
 _HOSTAPD_UNIT = f"""\
 [Unit]
 Description=tripgate: the access point
-After=network.target
+After=network.target tripgate.service
+StartLimitIntervalSec=0
 
 [Service]
 ExecStartPre=-/usr/sbin/rfkill unblock wlan

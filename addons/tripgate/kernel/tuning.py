@@ -7,7 +7,7 @@ put back last.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tripgate.core.routerspec import RouterSpec
@@ -23,19 +23,34 @@ def tune_uplink(recorded: Recorded, link: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         recorded.gso_max_segs(link, "1")
         recorded.gro(link, "off")
-        recorded.sysctl(f"net/ipv6/conf/{link}/accept_ra", "2")
+        recorded.sysctl(_accept_ra(link), "2")
+
+
+def needed(uplinks: Iterable[str], *, v6: bool) -> dict[str, str]:
+    """The switches of this kernel that :func:`tune` sets, by their names in ``/proc/sys``."""
+    wanted = {_accept_ra(link): "2" for link in uplinks}
+    wanted |= {_SWITCH[family]: "1" for family in _families(v6)}
+    return {name: value for name, value in wanted.items() if (_PROC / name).exists()}
 
 
 def tune(recorded: Recorded, spec: RouterSpec) -> None:
     """Set everything for ``spec``; doing it again changes nothing."""
     for link in spec.uplinks:
         tune_uplink(recorded, link)
-    for family in ("ipv4", "ipv6") if spec.v6 else ("ipv4",):
+    for family in _families(spec.v6):
         if not (_PROC / _SWITCH[family]).exists():
             continue
         for name in _side_effects(family):
             recorded.note_sysctl(name)
         recorded.sysctl(_SWITCH[family], "1")
+
+
+def _accept_ra(link: str) -> str:
+    return f"net/ipv6/conf/{link}/accept_ra"
+
+
+def _families(v6: bool) -> tuple[str, ...]:
+    return ("ipv4", "ipv6") if v6 else ("ipv4",)
 
 
 def _side_effects(family: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import PACKET, Device, DeviceState, Limit, Period
+from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Limit, Period
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
 from tripgate.ledger.protocol import (
@@ -36,6 +36,7 @@ RETRY_S = 5.0
 RETRY_EVERY_S = 0.25
 REFUSAL_STANDS_S = 1.0
 STALE_TRIES = 8
+AGAIN_LEDGER_S, AGAIN_CAP_S = 2.0, 20.0
 REFUSED_S = 10.0
 
 log = logging.getLogger("tripgate.desk")
@@ -74,7 +75,10 @@ class LeaseDesk:
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
+        self._trusted_at = 0
+        self._unmetered = False
         self._refused_at: float | None = None
+        self._reading = asyncio.Lock()
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -86,21 +90,35 @@ class LeaseDesk:
 
     async def reload(self) -> None:
         """Read the book; flows and leases that it changes feel it at once."""
-        version, book = await self.stores.registry.load()
-        if version == self.version:
-            return
-        self.version, self.book = version, book
-        self.turn(force=True)
-        for account in list(self.accounts.values()):
-            self._follow_book(account)
-        self.judge.learn(book)
-        self.judge.follow(self.accounts.values())
+        async with self._reading:  # one after the other, or an older book could come last
+            version, book = await self.stores.registry.load()
+            if version == self.version:
+                return
+            self.book = book
+            self.judge.learn(book)
+            self.turn(force=True)
+            for account in list(self.accounts.values()):
+                self._follow_book(account)
+            self.judge.follow(self.accounts.values())
+            self.version = version  # last: what failed before it is tried again
+
+    def forget_idle(self) -> None:
+        """Accounts of devices that are not approved, once nothing of them is left to settle."""
+        for device, account in list(self.accounts.items()):
+            busy = account.lease or account.closing or account.flows or device in self._asking
+            if not busy and not self._may_have_bytes(account):
+                del self.accounts[device]
 
     def turn(self, *, force: bool = False) -> None:
-        """Let the periods follow the clock, once it is trusted (or the plan was edited)."""
+        """Follow the uplink, and let the periods follow the clock, once it is trusted (or the
+        plan was edited)."""
+        if self.judge.unmetered != self._unmetered:
+            self._unmetered = self.judge.unmetered
+            for account in self.accounts.values():
+                self._follow_limits(account)
         if not (force or not self.starts or self.clock.trusted()):
             return
-        starts = period.starts(self.book.plan, int(self.clock.wall()))
+        starts = period.starts(self.book.plan, self._now())
         if starts != self.starts or limits.tallied(self.book):
             self.starts = starts
             for account in self.accounts.values():
@@ -122,8 +140,19 @@ class LeaseDesk:
             account.revoke()
 
     def _limits(self, device_id: str) -> tuple[Limit, ...]:
+        if self.judge.unmetered:
+            return ()
         device = self.book.devices.get(device_id) or _gone(device_id)
-        return limits.limits_for(self.book, device, self.starts, int(self.clock.wall()))
+        now = int(self.clock.wall()) if self.clock.trusted() else None
+        return limits.limits_for(self.book, device, self.starts, now)
+
+    def _now(self) -> int:
+        """By the clock while it is trusted, else when it last was (epoch seconds)."""
+        if self.clock.trusted() or not self._trusted_at:
+            now = int(self.clock.wall())
+            self._trusted_at = now if self.clock.trusted() else 0
+            return now
+        return self._trusted_at
 
     # -- accounts and leases ----------------------------------------------------------------
 
@@ -148,6 +177,14 @@ class LeaseDesk:
         """Ask ahead, while there still is budget."""
         if account.device not in self._asking and account.refusal is None:
             self._ask_soon(account)
+
+    def try_again(self, account: Account) -> None:
+        """A refusal is not for ever: others give back, the ledger returns. It stands meanwhile."""
+        refusal = account.refusal
+        if refusal is not None and account.device not in self._asking:
+            patience = AGAIN_LEDGER_S if refusal.kind == "ledger" else AGAIN_CAP_S
+            if self.clock.monotonic() - refusal.at >= patience:
+                self._ask_soon(account)
 
     async def more(self, account: Account) -> bool:
         """Wait for a grant; False: there is none to be had (see ``refusal``), all flows are cut.
@@ -191,9 +228,19 @@ class LeaseDesk:
                     return None
             await asyncio.sleep(RETRY_EVERY_S)
 
+    def _may_have_bytes(self, account: Account) -> bool:
+        """Default deny: a device is in the book and approved, or nothing is granted to it."""
+        device = self.book.devices.get(account.device)
+        known = device is not None and device.state is DeviceState.APPROVED
+        return known or account.device in NOBODYS
+
     async def _ask(self, account: Account) -> None:
         asked_again = False
         for _ in range(STALE_TRIES):
+            if not self._may_have_bytes(account):
+                account.refusal = Refusal("device", at=self.clock.monotonic())
+                account.revoke()
+                return
             lease = await self._ready_lease(account)
             grant = await self._grant(account, lease)
             if grant.stale:

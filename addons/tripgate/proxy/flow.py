@@ -4,7 +4,7 @@ Rules
 1. A byte moves after ``up``/``down`` gave it away, and never otherwise.
 2. Cut means: no budget, both sockets reset. Closing politely would make a truncated download look
    complete.
-3. A slowed flow takes from its bucket first; what the budget then does not give goes back there.
+3. A slowed flow takes no more than its bucket has.
 4. The last word is the kernel's: at the end the socket's ``tcp_info`` says what arrived unread
    and what was never sent.
 """
@@ -14,14 +14,22 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from tripgate.core.bucket import Bucket
 from tripgate.core.meter import Meter, WireState
-from tripgate.core.throttle import Bucket
 from tripgate.proxy import upstream
 from tripgate.proxy.account import FREE, Account
 from tripgate.proxy.desk import LeaseDesk
 
 LOOK_S = 0.5
 """A waiting flow looks this often whether it is still slowed."""
+
+DOUBLED = 2
+"""The kernel doubles a receive buffer for its own bookkeeping, lifts the clamp when it measures
+segments, and offers nearly all of the buffer where they come packed well (GRO)."""
+
+READ_MOST, READ_LEAST = 256 * 1024, 1024
+"""Bytes that the transport reads at once. Two reads may be under way, one held back by the meter,
+one behind it: near a limit half of the window at most, and not in it any more."""
 
 
 def reset(transport: asyncio.WriteTransport) -> None:
@@ -57,14 +65,14 @@ class Flow:
     async def up(self, want: int) -> int:
         """Take up to ``want`` bytes to send; waits for a grant; 0: cut."""
         while not (got := self.try_up(want)):
-            if not await self._more(want):
+            if not await self._more():
                 return 0
         return got
 
     async def down(self, want: int) -> int:
         """Take up to ``want`` bytes to deliver; waits for a grant; 0: cut."""
         while not (got := self._try(self.meter.take_down, want)):
-            if not await self._more(want):
+            if not await self._more():
                 return 0
         return got
 
@@ -74,9 +82,10 @@ class Flow:
         bucket = self._bucket
         if bucket is None:
             return self._took(take(want))
-        portion = bucket.take(want, self._desk.clock.monotonic())
+        bucket.fill(self._desk.clock.monotonic())
+        portion = min(want, bucket.share(1))
         got = self._took(take(portion)) if portion else 0
-        bucket.put_back(portion - got)
+        bucket.take(got)
         return got
 
     def _took(self, got: int) -> int:
@@ -86,18 +95,13 @@ class Flow:
             self._desk.low(self.account)
         return got
 
-    async def _more(self, want: int) -> bool:
+    async def _more(self) -> bool:
         """Wait for a grant, and for the bucket; False: cut."""
         if self._over or not await self._desk.more(self.account):
             return False
-        wait = self._wait(want)
-        if wait:
-            await asyncio.sleep(min(wait, LOOK_S))
+        if self._bucket is not None and not self._bucket.share(1):
+            await asyncio.sleep(min(self._bucket.wait, LOOK_S))
         return True
-
-    def _wait(self, want: int) -> float:
-        """Seconds until the bucket has something."""
-        return self._bucket.delay(want, self._desk.clock.monotonic()) if self._bucket else 0.0
 
     def see(self, data: bytes) -> None:
         """The client's next bytes: they may name the destination, and the name decides."""
@@ -110,7 +114,7 @@ class Flow:
         """Take from this bucket too, or from none; the window follows."""
         if bucket is not self._bucket:
             self._bucket = bucket
-            self.window(int(bucket.rate / 8 * LOOK_S) if bucket else FREE)
+            self.window(int(bucket.speed * LOOK_S) if bucket else FREE)
             self.account.hold_windows()
 
     @property
@@ -135,7 +139,9 @@ class Flow:
     def window(self, volume: int) -> None:
         """Offer the server at most ``volume`` bytes beyond what was read."""
         if (sock := self._socket()) is not None:
-            self._held = upstream.set_window(sock, volume, held=self._held)
+            self._held = upstream.set_window(sock, volume // DOUBLED, held=self._held)
+            reads = min(READ_MOST, max(READ_LEAST, volume // 4))
+            self.transport.max_size = reads  # type: ignore[union-attr]  # asyncio's, undeclared
 
     def cut(self) -> bool:
         """Reset both sides; False: that was done before."""

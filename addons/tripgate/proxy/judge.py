@@ -9,17 +9,17 @@ Rules
 3. What a policy holds back is counted by attempt and by host, bounded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from tripgate.clock import Clock
-from tripgate.core import policybook
+from tripgate.core import policybook, uplinks
 from tripgate.core.book import EMPTY, Book
+from tripgate.core.bucket import Bucket
 from tripgate.core.classify import Catalogue
 from tripgate.core.limits import cap_of, targets_of
 from tripgate.core.model import Cap
 from tripgate.core.policy import Moment, Verdict
-from tripgate.core.throttle import Bucket
 from tripgate.proxy.account import Account, Metered
 from tripgate.proxy.stats import Stats
 
@@ -38,8 +38,8 @@ class Judge:
     """The policies of the present book, applied to the flows of accounts."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock, stats: Stats) -> None:
-        self.unmetered = False
-        """The uplink costs nothing now (:attr:`Policy.until_unmetered`)."""
+        self.uplinks: Callable[[], Collection[str]] = lambda: (uplinks.DEFAULT,)
+        """The names of the uplinks in use."""
         self.held: dict[str, Held] = {}
         self._catalogue = catalogue
         self._clock = clock
@@ -54,6 +54,11 @@ class Judge:
         known = {policy.id for policy in book.policies}
         self.held = {key: held for key, held in self.held.items() if key in known}
 
+    @property
+    def unmetered(self) -> bool:
+        """What moves now costs nothing."""
+        return uplinks.unmetered(self._book, self.uplinks())
+
     def verdict(self, account: Account, host: str | None) -> Verdict:
         """On a flow of the account to ``host`` (a clean name, or none)."""
         device = self._book.devices.get(account.device)
@@ -62,6 +67,11 @@ class Judge:
         return self._policies.decide(
             targets, service, self._moment(), reached=self._reached(account), host=host
         )
+
+    def nameless(self, account: Account) -> tuple[bool, Bucket | None]:
+        """Whether packets that belong to no flow may be forwarded now, and what slows them."""
+        verdict = self.verdict(account, None)
+        return verdict.passes, self._bucket(verdict)
 
     def held_back(self, verdict: Verdict, host: str | None) -> None:
         """Count an attempt."""
@@ -75,6 +85,7 @@ class Judge:
         """Let every flow feel what holds now."""
         used: set[str] = set()
         for account in accounts:
+            used.add(_key(self.verdict(account, None)))
             for flow in list(account.flows):
                 used.add(_key(self.apply(account, flow)))
         self._buckets = {key: one for key, one in self._buckets.items() if key in used}
@@ -95,7 +106,8 @@ class Judge:
         key = _key(verdict)
         bucket = self._buckets.get(key)
         if bucket is None or bucket.rate != verdict.rate:
-            bucket = self._buckets[key] = Bucket(verdict.rate)
+            now = self._clock.monotonic()
+            bucket = self._buckets[key] = Bucket(verdict.rate, now)
         return bucket
 
     def _moment(self) -> Moment:

@@ -7,7 +7,8 @@ Rules
 3. What was posted is remembered in a page that survives the process as long as the kernel's
    counters do: after a crash nothing is lost and nothing comes twice.
 4. A reading that is smaller than the last one is a new generation of the counter.
-5. After each reading the kernel gets its part of every open device's budget.
+5. After each reading the kernel gets its part of every open device's budget, as far as policies
+   and caps let it pass (:mod:`tripgate.proxy.pace`).
 """
 
 import logging
@@ -20,6 +21,7 @@ from tripgate.core.gap import Gap
 from tripgate.core.model import GATEWAY, UNATTRIBUTED, Device, DeviceState
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.kernelaccount import Counted, KernelAccount
+from tripgate.proxy.pace import Pace
 
 log = logging.getLogger("tripgate.kernelmeter")
 
@@ -53,6 +55,7 @@ class KernelMeter:
         self._desk = desk
         self._counters = counters
         self._posted = posted
+        self._pace = Pace(desk.judge)
         self._gap = Gap()
         self._slots = NOTHING
         self._spent: frozenset[int] = frozenset()
@@ -71,6 +74,7 @@ class KernelMeter:
             self._post(owners.get(slot, UNATTRIBUTED), slot, new)
             self._posted.set(slot, count)
         self._look_for_gap(reading.uplink)
+        self._pace.turn(self._desk.clock.monotonic())
         self._spent = reading.spent
         self.refill()
         self.thirsty = busy or any(self._parts.get(slot) for slot in reading.spent)
@@ -90,6 +94,7 @@ class KernelMeter:
             self.gateway += new.total
         elif owner == UNATTRIBUTED:
             self.unattributed += new.total
+        self._pace.counted(owner, new.forwarded)
         account = self._desk.accounts.get(owner)
         if account is None and not new.total.total:
             return
@@ -118,14 +123,20 @@ class KernelMeter:
             log.warning("the kernel's quotas cannot be set: %s", error)
 
     def _part(self, device: Device) -> int:
+        if not _open(device) and device.id not in self._desk.accounts:
+            return 0
         account = self._desk.account(device.id)
         assert isinstance(account, KernelAccount)
         account.present = device.id in self.present
         account.refill = self.refill
         account.dry = device.slot in self._spent
-        if _open(device) and account.present and account.needs_lease:
-            self._desk.low(account)
-        return account.hold_for_kernel(_open(device))
+        if _open(device) and account.present:
+            if account.needs_lease:
+                self._desk.low(account)
+            self._desk.try_again(account)
+        volume = account.hold_for_kernel(_open(device), self._pace.most(account))
+        self._pace.let(device.id, volume)
+        return volume
 
 
 def _open(device: Device) -> bool:

@@ -21,8 +21,10 @@ class PlanKeeper:
         self._desk = desk
 
     async def first_use(self) -> None:
-        """A flow was let through."""
-        if planbook.waits_for_use(self._desk.book) and self._desk.clock.trusted():
+        """A flow was let through; on an unmetered uplink it is no use of the plan."""
+        desk = self._desk
+        waits = planbook.waits_for_use(desk.book) and not desk.judge.unmetered
+        if waits and desk.clock.trusted():
             await self._edit("plan first use", planbook.first_use)
 
     async def turn(self) -> None:

@@ -60,6 +60,7 @@ class Settler:
         while True:
             await asyncio.sleep(EVERY_S)
             self._desk.turn()
+            self._desk.forget_idle()
             self.read()
             self.measure()
             self._desk.judge.follow(self._desk.accounts.values())
@@ -81,7 +82,9 @@ class Settler:
         await self.settle()
 
     async def _turn_to_read(self) -> None:
-        await asyncio.sleep(self._settled_at + AGAIN_S - self._desk.clock.monotonic())
+        wait = self._settled_at + AGAIN_S - self._desk.clock.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
         self.read()
 
     def read(self) -> None:
@@ -118,9 +121,10 @@ class Settler:
             try:
                 if self._pending:
                     await self._send(self._pending)
-                if self._desk.lost:
+                lost = self._desk.lost
+                if lost:
                     await self._replay()
-                await self._send(self._collect())
+                await self._send(self._collect(everything=lost))
             except LedgerDown as error:
                 self._desk.stats.calls["settle", "error"] += 1
                 self._desk.failed(error)
@@ -160,7 +164,8 @@ class Settler:
             else:
                 self._desk.stores.journal.settled(lease.id, row.used)
 
-    def _collect(self) -> Batch:
+    def _collect(self, *, everything: bool = False) -> Batch:
+        """What is new; after a lost contact every lease: the ledger may have forgotten some."""
         now = int(self._desk.clock.wall())
         batch = Batch([], [], {})
         seen: dict[str, int] = {}
@@ -171,7 +176,7 @@ class Settler:
             if account.flows:
                 seen[account.device] = now
             for lease, final in account.leases():
-                if lease.moved or final:
+                if lease.moved or final or everything:
                     batch.rows.append(self._row(account, lease, final, now))
                     batch.leases.append((account, lease, final))
         batch.seen = seen

@@ -8,7 +8,6 @@ import pytest
 
 from tests.proxy.relay.relay_world import RelayWorld, exactly, recv, send
 from tripgate.core.bucket import Bucket
-from tripgate.core.throttle import Bucket as Slow
 from tripgate.proxy.relay.throttle import AHEAD
 
 
@@ -24,7 +23,7 @@ def real_time(world: RelayWorld, monkeypatch: pytest.MonkeyPatch) -> RelayWorld:
 
 def slow(world: RelayWorld, rate: int | None) -> None:
     """All flows move at ``rate`` bits per second together."""
-    bucket = Slow(rate) if rate is not None else None
+    bucket = Bucket(rate, time.monotonic()) if rate is not None else None
     for flow in world.account.flows:
         flow.slow(bucket)
 
@@ -36,7 +35,7 @@ async def test_no_more_is_delivered_than_the_rate_gives(real_time: RelayWorld) -
     sending = asyncio.ensure_future(send(server, bytes(10_000_000)))
     began = time.monotonic()
     await exactly(client, 400_000)
-    burst = Bucket(400_000, 0).burst
+    burst = Bucket(8 * 400_000, 0).burst
     assert burst + 400_000 * (time.monotonic() - began) >= 400_000
     sending.cancel()
 
@@ -70,6 +69,22 @@ async def test_the_server_is_not_let_far_ahead(real_time: RelayWorld) -> None:
     assert wire is not None
     assert wire.received - flow.meter.payload_down <= 2 * AHEAD  # type: ignore[attr-defined]
     sending.cancel()
+
+
+async def test_a_flow_that_waits_and_hears_of_its_rate_again_keeps_its_place(
+    real_time: RelayWorld,
+) -> None:
+    world = real_time
+    client, server = await world.pair()
+    bucket = Bucket(8 * 20_000, time.monotonic())
+    (flow,) = world.account.flows
+    flow.slow(bucket)
+    sending = asyncio.ensure_future(send(server, bytes(30_000)))
+    for _ in range(10):
+        await recv(client, 1448)
+        flow.slow(bucket)
+    await asyncio.wait_for(exactly(client, 30_000 - 10 * 1448), 10)
+    await sending
 
 
 async def test_a_rate_that_is_taken_off_frees_the_flows(real_time: RelayWorld) -> None:

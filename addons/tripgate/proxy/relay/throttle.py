@@ -10,7 +10,6 @@ Rules
 import asyncio
 
 from tripgate.core.bucket import CRUMB, Bucket
-from tripgate.core.throttle import Bucket as Slow
 from tripgate.proxy.relay.engine import Engine, Turn
 
 AHEAD = 16 * 1024
@@ -19,13 +18,13 @@ that, so the uplink is at most 32 KiB ahead of what was delivered."""
 
 
 class Throttle:
-    """``rate`` in bytes per second; ``users``: the flows that have it."""
+    """``users``: the flows that have it."""
 
-    __slots__ = ("_bucket", "_engine", "_ring", "_share", "_timer", "_turn", "users")
+    __slots__ = ("_engine", "_ring", "_share", "_timer", "_turn", "bucket", "users")
 
-    def __init__(self, engine: Engine, rate: float) -> None:
+    def __init__(self, engine: Engine, bucket: Bucket) -> None:
         self._engine = engine
-        self._bucket = Bucket(rate, engine.clock())
+        self.bucket = bucket
         self._ring: dict[object, Turn] = {}
         self._turn: Turn | None = None
         self._share = 0
@@ -40,18 +39,18 @@ class Throttle:
         if turn is self._turn and self._share:
             return min(want, self._share)
         if self._turn is None and not self._ring:
-            self._bucket.fill(self._engine.now)
-            if share := self._bucket.share(1):
+            self.bucket.fill(self._engine.now)
+            if share := self.bucket.share(1):
                 return min(want, share)
         self._ring[turn] = turn
         if self._timer is None:
-            self._timer = self._engine.loop.call_later(self._bucket.wait, self._go_round)
+            self._timer = self._engine.loop.call_later(self.bucket.wait, self._go_round)
         return 0
 
     def took(self, payload: int) -> None:
         """So much of the room was used."""
         self._share -= min(self._share, payload)
-        self._bucket.take(payload)
+        self.bucket.take(payload)
 
     def leave(self, turn: object) -> None:
         """It is over."""
@@ -61,10 +60,10 @@ class Throttle:
         self._timer = None
         engine = self._engine
         engine.now = engine.clock()
-        self._bucket.fill(engine.now)
-        share = self._bucket.share(max(1, len(self._ring)))
+        self.bucket.fill(engine.now)
+        share = self.bucket.share(max(1, len(self._ring)))
         for turn in list(self._ring.values()):
-            if not share or self._bucket.tokens < min(share, CRUMB):
+            if not share or self.bucket.tokens < min(share, CRUMB):
                 break
             if self._ring.pop(turn, None) is None:
                 continue
@@ -72,7 +71,7 @@ class Throttle:
             engine.give_turn(turn)
         self._turn, self._share = None, 0
         if self._ring and self._timer is None:
-            self._timer = engine.loop.call_later(self._bucket.wait, self._go_round)
+            self._timer = engine.loop.call_later(self.bucket.wait, self._go_round)
 
     def close(self) -> None:
         """The rate is no more: all go on."""
@@ -88,13 +87,13 @@ class Throttles:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: dict[int, tuple[Slow, Throttle]] = {}
+        self._known: dict[Bucket, Throttle] = {}
 
-    def of(self, bucket: Slow) -> Throttle:
+    def of(self, bucket: Bucket) -> Throttle:
         """The throttle of a bucket; every caller is a user until it says ``leave``."""
-        known = self._known.get(id(bucket))
-        throttle = known[1] if known else Throttle(self._engine, bucket.rate / 8)
-        self._known[id(bucket)] = bucket, throttle
+        throttle = self._known.get(bucket)
+        if throttle is None:
+            throttle = self._known[bucket] = Throttle(self._engine, bucket)
         throttle.users += 1
         return throttle
 
@@ -103,4 +102,4 @@ class Throttles:
         throttle.users -= 1
         if not throttle.users:
             throttle.close()
-            self._known = {key: one for key, one in self._known.items() if one[1] is not throttle}
+            self._known = {key: one for key, one in self._known.items() if one is not throttle}

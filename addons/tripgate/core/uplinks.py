@@ -1,0 +1,39 @@
+"""Uplinks that cost nothing, in the book.
+
+Rules
+1. An uplink is known by the name of its interface; the explicit mode's one is ``default``. An
+   uplink is metered until somebody says otherwise; of several in use all must be unmetered.
+2. While that is so caps and pauses rest and no plan pays: what moves is in the
+   record of usage, and in no counter of a cap, a plan or a person. Back on a metered uplink all of
+   them go on where they stood.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+
+from tripgate.core.book import Book, BookError
+
+DEFAULT = "default"
+MOST = 16
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}")
+
+
+def valid_uplink(name: str) -> bool:
+    """As Linux names an interface, of plain letters: at most 15 (``IFNAMSIZ`` less the zero)."""
+    return _NAME.fullmatch(name) is not None
+
+
+def unmetered(book: Book, used: Collection[str]) -> bool:
+    """Whether all uplinks that are ``used`` cost nothing; with none it is not so."""
+    return bool(book.unmetered) and bool(used) and set(used) <= set(book.unmetered)
+
+
+def set_unmetered(book: Book, name: str, free: bool) -> Book:
+    """Say whether an uplink costs nothing. Raises :class:`BookError`."""
+    if not valid_uplink(name):
+        raise BookError(f"{name[:40]!r} is no uplink: `tripgate uplink show` names them")
+    kept = [one for one in book.unmetered if one != name]
+    if free and len(kept) >= MOST:
+        raise BookError(f"there are {MOST} unmetered uplinks: set one metered first")
+    return replace(book, unmetered=(*kept, name) if free else tuple(kept))

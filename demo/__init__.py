@@ -1,0 +1,1 @@
+"""A family's travel day in network namespaces, with a real gateway: run by ``deploy/demo``."""

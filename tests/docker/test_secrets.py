@@ -1,0 +1,174 @@
+"""deploy/compose/configure: makes the secrets once; its Redis user may do what is needed only."""
+
+import shutil
+import stat
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from tests.ledger.worlds import ASK, NOW, PHONE, ROW, RedisWorld, claimed, counter
+from tests.servers import DURABLE, Server, running, valkey_program
+from tripgate.cli.backup import ledger as backup
+from tripgate.core.book import Book
+from tripgate.ledger.connection import Connection
+from tripgate.ledger.protocol import Edit
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+NAMES = {"alertmanager.yml", "gateway.toml", "grafana-password", "redis.acl"}
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Path:
+    ignore = shutil.ignore_patterns("secrets")
+    return Path(shutil.copytree(DEPLOY, tmp_path / "deploy", ignore=ignore))
+
+
+def configure(deploy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [deploy / "compose/configure", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def secrets(deploy: Path) -> Path:
+    done = configure(deploy)
+    assert done.returncode == 0, done.stderr
+    return deploy / "compose/secrets"
+
+
+def test_every_secret_is_made_in_a_folder_of_its_owner(secrets: Path) -> None:
+    assert {path.name for path in secrets.iterdir()} == NAMES
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secrets.iterdir()} == {0o444}
+
+
+def test_a_second_time_changes_nothing(deploy: Path, secrets: Path) -> None:
+    before = {path.name: path.read_text() for path in secrets.iterdir()}
+    assert (configure(deploy).stdout, NAMES) == ("", set(before))
+    assert {path.name: path.read_text() for path in secrets.iterdir()} == before
+
+
+def test_a_missing_one_is_made_again(deploy: Path, secrets: Path) -> None:
+    (secrets / "grafana-password").unlink()
+    assert configure(deploy).returncode == 0
+    assert len((secrets / "grafana-password").read_text()) > 16
+
+
+def test_half_of_the_ledgers_pair_is_refused(deploy: Path, secrets: Path) -> None:
+    (secrets / "redis.acl").unlink()
+    done = configure(deploy)
+    assert (done.returncode, "put it back" in done.stderr) == (1, True)
+
+
+def test_nothing_of_a_secret_is_printed(deploy: Path) -> None:
+    done = configure(deploy)
+    folder = deploy / "compose/secrets"
+    assert password(folder) not in done.stdout + done.stderr
+    assert (folder / "grafana-password").read_text() not in done.stdout + done.stderr
+
+
+def test_receivers_get_their_values(deploy: Path, secrets: Path, tmp_path: Path) -> None:
+    (tmp_path / "values").write_text("WEBHOOK_URL=https://example.com/hook\n")
+    done = configure(deploy, str(tmp_path / "values"), "webhook")
+    assert done.returncode == 0, done.stderr
+    text = (secrets / "alertmanager.yml").read_text()
+    assert "https://example.com/hook" in text
+    assert '"/etc/alertmanager/templates/*.tmpl"' in text
+    assert str(deploy) not in text
+    assert {path.name for path in secrets.iterdir()} == NAMES
+
+
+def test_a_receiver_without_its_values_leaves_all_as_it_was(
+    deploy: Path, secrets: Path, tmp_path: Path
+) -> None:
+    before = (secrets / "alertmanager.yml").read_text()
+    (tmp_path / "values").write_text("")
+    assert configure(deploy, str(tmp_path / "values"), "webhook").returncode == 1
+    assert (secrets / "alertmanager.yml").read_text() == before
+
+
+# -- the Redis user ----------------------------------------------------------------------------
+
+
+def password(secrets: Path) -> str:
+    url = tomllib.loads((secrets / "gateway.toml").read_text())["redis"]
+    return str(url).split("tripgate:", 1)[1].partition("@")[0]
+
+
+@pytest.fixture
+def server(secrets: Path) -> Iterator[Server]:
+    acl = ("--aclfile", str(secrets / "redis.acl"))
+    with running(valkey_program(), *DURABLE, *acl) as started:
+        yield started
+
+
+@pytest.fixture
+def url(server: Server, secrets: Path) -> str:
+    return f"unix://tripgate:{password(secrets)}@{server.folder}/redis.sock"
+
+
+async def test_the_user_may_do_all_that_the_ledger_does(url: str) -> None:
+    world = RedisWorld(url)
+    ledger, registry = await claimed(world), world.registry()
+    async for _ in registry.changes():
+        break
+    await ledger.grant(ASK)
+    await ledger.settle([replace(ROW, used=1, parts=1)], {"dev-aaaa": NOW}, NOW)
+    assert await counter(ledger) == (1, ASK.want - 1)
+    assert await ledger.open_leases() == (ASK.lease,)
+    await ledger.settle([replace(ROW, used=1, parts=1, final=True)], {}, NOW)
+    assert await registry.replace(0, Book(), Edit("cli:ana", "plan set", "", NOW))
+    assert (await registry.load())[0] == 1
+    assert len(await registry.audit()) == 1
+    assert await ledger.buckets(["use:dev-aaaa:life"])
+    assert (await ledger.tallies([PHONE])).counters
+    await ledger.ping()
+    await world.aclose()
+
+
+async def test_the_user_may_back_up_and_restore(url: str) -> None:
+    world, connection = RedisWorld(url), Connection(url)
+    await (await claimed(world)).grant(ASK)
+    await world.registry().replace(0, Book(), Edit("cli:ana", "plan set", "", NOW))
+    saved = [item async for item in backup.items(connection)]
+    await backup.clear(connection)
+    await backup.put(connection, saved)
+    assert {item.key for item in saved} >= {"audit", "book", "open"}
+    assert "open" in await backup.names(connection)
+    await connection.aclose()
+    await world.aclose()
+
+
+FORBIDDEN = (
+    *("FLUSHALL", "FLUSHDB", "SHUTDOWN", "KEYS *", "CONFIG GET dir", "ACL LIST", "MONITOR", "SAVE"),
+    *("BGSAVE", "REPLICAOF NO ONE", "SCRIPT FLUSH", "CLIENT LIST", "MODULE LIST", "FUNCTION LIST"),
+    *("EVAL x 0", "GET other", "SET other 1", "SUBSCRIBE other", "PUBLISH other x"),
+    *("RENAME {plan}:a {plan}:b", "DUMP {plan}:a"),
+)
+
+
+@pytest.mark.parametrize("command", FORBIDDEN)
+def test_the_user_may_do_nothing_else(url: str, command: str) -> None:
+    with redis.Redis.from_url(url) as client, pytest.raises(NoPermissionError):
+        client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize("command", ["GET {plan}:book", "INFO", "EVALSHA x 0", "ACL WHOAMI"])
+def test_nobody_else_may_do_more_than_ping(server: Server, command: str) -> None:
+    with server.client() as client:
+        assert client.ping()
+        with pytest.raises(NoPermissionError):
+            client.execute_command(*command.split())
+
+
+def test_another_password_is_refused(server: Server) -> None:
+    path = f"{server.folder}/redis.sock"
+    client = redis.Redis(unix_socket_path=path, username="tripgate", password="another")
+    with client, pytest.raises(AuthenticationError):
+        client.ping()
