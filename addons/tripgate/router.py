@@ -88,7 +88,6 @@ class Router:
         self.doors.mended = self._mended
         self._gate = RouterGate(
             self._desk,
-            self.lan.device_at,
             self._page,
             self._catalogue,
             self._names,
