@@ -8,7 +8,6 @@ Rules
 """
 
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from tests.bench import world
 from tests.bench.world import HOLD, LOAD, TLS, Gateway, Product, load, start_load
 from tests.lab.lab import SERVERS, Lab, server4, server6
 
-ROUNDS = int(os.environ.get("R", "5"))
+ROUNDS = 5
 MIB = 1 << 20
 DOWNLOAD = 256 * MIB
 CONNECTIONS, AT_ONCE = 2000, 16

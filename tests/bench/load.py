@@ -1,15 +1,16 @@
 """What devices do in the benchmarks, run in a device's namespace; reports JSON.
 
-    python load.py connections HOST PORT COUNT AT_ONCE      TLS connections of /10k, one after one
-    python load.py paced HOST PORT COUNT PER_SECOND         the same at a fixed rate, with latencies
-    python load.py download HOST PORT PATH [FLOWS]          TLS downloads side by side
-    python load.py busy HOST PORT SECONDS                   small TLS exchanges, two a second
-    python load.py udp HOST PORT COUNT MBIT                 COUNT datagrams from an echo server
-    python load.py echo PORT                                their server
-    python load.py idle HOST PORT COUNT                     connections that say hello and stay
-    python load.py hold PORT                                their server
+python load.py connections HOST PORT COUNT AT_ONCE      TLS connections of /10k, one after one
+python load.py paced HOST PORT COUNT PER_SECOND         the same at a fixed rate, with latencies
+python load.py download HOST PORT PATH [FLOWS]          TLS downloads side by side
+python load.py busy HOST PORT SECONDS                   small TLS exchanges, two a second
+python load.py udp HOST PORT COUNT MBIT                 COUNT datagrams from an echo server
+python load.py echo PORT                                their server
+python load.py idle HOST PORT COUNT                     connections that say hello and stay
+python load.py hold PORT                                their server
 """
 
+import contextlib
 import json
 import resource
 import socket
@@ -105,10 +106,8 @@ def download(host: str, port: int, path: str, flows: int = 1) -> dict[str, float
 
     def one() -> None:
         total = 0
-        try:
+        with contextlib.suppress(OSError):
             total = fetch(host, port, path)
-        except OSError:
-            pass
         sizes.append(total)
 
     began = time.monotonic()
@@ -169,10 +168,8 @@ def hello() -> bytes:
     """The first flight of a TLS client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = TLS.wrap_bio(incoming, outgoing, server_hostname=NAME)
-    try:
+    with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
     return outgoing.read()
 
 
@@ -193,7 +190,7 @@ def idle(host: str, port: int, count: int) -> None:
 def hold(port: int) -> None:
     """Answer one byte to whoever connects, and keep the connection."""
     held = []
-    with socket.create_server(("0.0.0.0", port), backlog=4096) as server:  # noqa: S104 - a lab
+    with socket.create_server(("0.0.0.0", port), backlog=4096) as server:
         while True:
             sock, _ = server.accept()
             sock.sendall(b"!")

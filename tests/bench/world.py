@@ -15,14 +15,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.bench import peers, processes
-from tests.lab.lab import Lab, device4, device_mac, server4, wait_until
+from tests.lab.lab import SERVERS, Lab, device_mac, server4, wait_until
 
 ROOT = Path(__file__).parent.parent.parent
 LOAD = Path(__file__).parent / "load.py"
@@ -178,7 +177,7 @@ class Product(Gateway):
 
     def _opens(self, number: int) -> bool:
         assert self.lab
-        url = f"http://{server4(number)}/1"
+        url = f"http://{server4((number - 1) % SERVERS + 1)}/1"
         argv = ["curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}", url]
         return self.lab.run(self.lab.device(number), argv, check=False).stdout == "200"
 
@@ -272,11 +271,10 @@ def load(lab: Lab, device: int, *words: str) -> Any:
 
 def start_load(lab: Lab, device: int, *words: str) -> "subprocess.Popen[str]":
     """The same in the background."""
-    return lab.spawn(lab.device(device), [sys.executable, str(LOAD), *words], stdout=subprocess.PIPE)
+    return lab.spawn(
+        lab.device(device), [sys.executable, str(LOAD), *words], stdout=subprocess.PIPE
+    )
 
 
 def have(*programs: str) -> bool:
     return all(shutil.which(program) for program in programs)
-
-
-__all__ = ["device4", "time"]
