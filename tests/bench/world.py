@@ -106,6 +106,14 @@ class CostLab(Lab):
         return super().spawn(namespace, self._pin(namespace, argv), **more)
 
 
+class PromptLab(CostLab):
+    """The same for latencies: what else runs on this machine waits, which the light work of a
+    latency allows."""
+
+    def _pin(self, namespace: str, argv: Sequence[str]) -> list[str]:
+        return ["nice", "-n", "-15", *super()._pin(namespace, argv)]
+
+
 @dataclass
 class Gateway:
     """What stands in the gateway's place; ``pids`` are the processes whose cost counts."""
