@@ -105,7 +105,7 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
 
 
 def _device(raw: Mapping[str, Any]) -> Device:
-    values = _checked(Device, raw)
+    values = _checked(Device, {"proxy_secret": None, **raw})  # books of before have none
     values["state"] = DeviceState(values["state"])
     values["identities"] = _all_of(str, values["identities"])
     return Device(**values)
