@@ -94,6 +94,7 @@ class Gateway:
         self._exit.push_async_callback(ledger.aclose)
         await self._claim(ledger, identity, before.instance if before else None)
         now = int(self.clock.wall())
+        self._exit.push_async_callback(_release, ledger)
         self.folder.write_identity(identity)
         progress = Progress(self.folder.progress, boot_id())
         journal = Journal(self.folder.journal)
@@ -244,3 +245,9 @@ class Gateway:
             "uptime_s": int(self.clock.monotonic() - self._began),
             **live,
         }
+
+
+async def _release(ledger: RedisLedger) -> None:
+    """Say that the gateway has stopped; where the ledger does not answer, silence says it."""
+    with contextlib.suppress(LedgerDown):
+        await ledger.release()

@@ -55,6 +55,9 @@ UNATTRIBUTED = "(unattributed)"
 NOBODYS = (GATEWAY, UNATTRIBUTED)
 """In place of a device id: the box's own traffic, packets without an owner. The plan pays."""
 
+FORGOTTEN = "(forgotten)"
+"""In place of a device id: all that forgotten devices used."""
+
 
 def device_target(device_id: str) -> Target:
     return Target(Kind.DEVICE, device_id)
