@@ -115,7 +115,9 @@ def test_prometheus_scrapes_the_gateway(living: Running) -> None:
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_it_and_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
     before = namespaces()
     with demo(tmp_path) as one:
@@ -127,6 +129,7 @@ def test_a_signal_ends_it_and_nothing_is_left(tmp_path: Path, number: signal.Sig
     assert not state.parent.exists()
 
 
+@pytest.mark.slow
 def test_a_gateway_that_ends_ends_the_demo_and_nothing_is_left(tmp_path: Path) -> None:
     before = namespaces()
     with demo(tmp_path) as one:
