@@ -10,6 +10,7 @@ Rules
 import ctypes
 import sys
 import time
+from functools import cache
 from typing import Protocol
 
 STA_UNSYNC = 0x0040  # <linux/timex.h>
@@ -54,6 +55,11 @@ def kernel_synchronised() -> bool:
     return 0 <= state < TIME_ERROR and not status & STA_UNSYNC
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
 class _Timex(ctypes.Structure):
     """The head of ``struct timex``, and room for the rest of it (208 bytes on 64-bit Linux)."""
 
@@ -72,7 +78,7 @@ def _adjtimex() -> tuple[int, int]:
     """The kernel's clock state (-1: refused) and status bits. ``modes`` 0 only reads."""
     timex = _Timex()
     try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
+        state = _libc().adjtimex(ctypes.byref(timex))
     except (OSError, AttributeError):
         return -1, STA_UNSYNC
     return int(state), int(timex.status)

@@ -19,7 +19,7 @@ from tripgate.core import mac as macs
 from tripgate.core.address import IPAddress
 from tripgate.core.book import BookError, device_by_identity
 from tripgate.core.model import Device, DeviceState
-from tripgate.core.presence import Appeared, Change, Conflict, Gained, Moved, Presence
+from tripgate.core.presence import Appeared, Change, Conflict, Gained, Lost, Moved, Presence
 from tripgate.core.routerspec import Station
 from tripgate.ledger.protocol import LedgerDown
 from tripgate.proxy.desk import LeaseDesk
@@ -75,8 +75,11 @@ class Lan:
                     log.info("%s moved from one device to another", address)
                     self._cut(address)
                     self._meet(new)
+                case Lost(_, address):
+                    self._cut(address)
                 case Conflict(address, _, _):
-                    log.warning("two devices claim %s", address)
+                    log.warning("two devices claim %s: it is served to neither", address)
+                    self._cut(address)
                 case _:
                     pass
 

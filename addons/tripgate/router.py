@@ -6,6 +6,7 @@ of the counters is settled before anything is put back.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from tripgate.core.address import IPAddress
 from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
-from tripgate.core.presence import Change, Moved
+from tripgate.core.presence import Change, Lost, Moved
 from tripgate.doors import TPROXY_PORT, Doors
 from tripgate.kernel import dnsmasq, hostapd
 from tripgate.kernel.boxdrain import BoxDrain
@@ -132,13 +133,20 @@ class Router:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(FOLLOW_S)
+            if self.meter.thirsty:
+                self._read_early()
             self.lan.follow()
+
+    def _read_early(self) -> None:
+        """The settlement's own reading is the one that complains."""
+        with contextlib.suppress(OSError):
+            self.read()
 
     def _look(self) -> None:
         self._watch.look()
 
     def _changed(self, change: Change) -> None:
-        if isinstance(change, Moved):
+        if isinstance(change, Moved | Lost):
             self._names.forget(change.address)
         self.lan.take([change])
 

@@ -178,6 +178,11 @@ class Gateway:
         """Ports of the gateway's own servers: the proxy is taken to none of them."""
         return self.served()
 
+    def _listens(self) -> dict[str, str]:
+        """Its own addresses by option, as :func:`parse_endpoint` reads them."""
+        options = ("listen", "socks", "portal", "metrics")
+        return {name: str(getattr(self.settings, name) or "off") for name in options}
+
     def _configured(self) -> frozenset[int]:
         options = self.settings
         addresses = (options.listen, options.socks, options.portal, options.metrics)
@@ -216,6 +221,8 @@ class Gateway:
                 policy: {"attempts": held.attempts, "hosts": sorted(held.hosts)}
                 for policy, held in self.desk.judge.held.items()
             },
+            "listens": self._listens(),
+            "lan": self.settings.lan if self.router is not None else None,
             "uptime_s": int(self.clock.monotonic() - self._began),
             **live,
         }

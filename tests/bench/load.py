@@ -3,6 +3,9 @@
 python load.py connections HOST PORT COUNT AT_ONCE      TLS connections of /10k, one after one
 python load.py paced HOST PORT COUNT PER_SECOND         the same at a fixed rate, with latencies
 python load.py download HOST PORT PATH [FLOWS]          TLS downloads side by side
+python load.py busy HOST PORT SECONDS                   small TLS exchanges, two a second
+python load.py udp HOST PORT COUNT MBIT                 COUNT datagrams from an echo server
+python load.py echo PORT                                their server
 python load.py idle HOST PORT COUNT                     connections that say hello and stay
 python load.py hold PORT                                their server
 """
@@ -19,7 +22,10 @@ from queue import Empty, SimpleQueue
 
 NAME = "origin.example"
 TIMEOUT_S = 30.0
+SILENCE_S = 2.0
 BUFFER = 256 * 1024
+PAYLOAD = 1200
+IPV6_RECVPKTINFO = 49  # <linux/in6.h>
 
 
 def context() -> ssl.SSLContext:
@@ -110,6 +116,55 @@ def download(host: str, port: int, path: str, flows: int = 1) -> dict[str, float
     return {"bytes": sum(sizes), "seconds": time.monotonic() - began}
 
 
+def busy(host: str, port: int, seconds: float) -> dict[str, int]:
+    """A device in use: 10 KiB twice a second."""
+    done, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        done += fetch(host, port, "10k") > 0
+        time.sleep(0.5)
+    return {"done": done}
+
+
+def udp(host: str, port: int, count: int, mbit: float) -> dict[str, int]:
+    """Ask for ``count`` datagrams of ``PAYLOAD`` bytes at a rate; how many came."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(SILENCE_S)
+        sock.sendto(f"{count} {mbit}".encode(), (host, port))
+        came = 0
+        try:
+            while came < count:
+                sock.recv(2048)
+                came += 1
+        except TimeoutError:
+            pass
+        return {"came": came}
+
+
+def echo(port: int) -> None:
+    """Send whoever asks the datagrams, each in a thread of its own."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        sock.bind(("::", port))
+        while True:
+            asked, info, _, peer = sock.recvmsg(64, 256)
+            words = asked.split()
+            args = (sock, info, peer, int(words[0]), float(words[1]))
+            threading.Thread(target=_stream, args=args, daemon=True).start()
+
+
+def _stream(sock: socket.socket, info: list[tuple[int, int, bytes]], peer: object, count: int,
+            mbit: float) -> None:  # fmt: skip
+    """From the address that was asked (``IPV6_PKTINFO``), at the rate, in bursts of 1 ms."""
+    data, gap = bytes(PAYLOAD), (PAYLOAD + 28) * 8 / (mbit * 1e6)
+    began = time.monotonic()
+    for number in range(count):
+        if (ahead := began + number * gap - time.monotonic()) > 0.001:
+            time.sleep(ahead)
+        sock.sendmsg([data], info, 0, peer)  # type: ignore[arg-type]  # as recvmsg gave it
+
+
 def hello() -> bytes:
     """The first flight of a TLS client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -155,6 +210,12 @@ def main(words: list[str]) -> None:
             print(json.dumps(paced(host, int(port), int(count), float(rate))))
         case ["download", host, port, path, *flows]:
             print(json.dumps(download(host, int(port), path, *map(int, flows))))
+        case ["busy", host, port, seconds]:
+            print(json.dumps(busy(host, int(port), float(seconds))))
+        case ["udp", host, port, count, mbit]:
+            print(json.dumps(udp(host, int(port), int(count), float(mbit))))
+        case ["echo", port]:
+            echo(int(port))
         case ["idle", host, port, count]:
             idle(host, int(port), int(count))
         case ["hold", port]:

@@ -75,12 +75,13 @@ def origin(lab: Lab, folder: Path, files: dict[str, int]) -> None:
 
 
 class CostLab(Lab):
-    """A lab in which the gateway has a processor for itself, as a router has, and pays for its own
-    packets only: the same for every gateway.
+    """A lab in which the gateway's process has a processor for itself and pays for what it does,
+    the same for every gateway.
 
-    Links have segmentation offload, as real ones have, but for the uplink. Packets of the other
-    namespaces are worked on where these run (receive packet steering); without that all that a
-    packet causes in the whole lab is charged to whoever sent it.
+    Links have segmentation offload, as real ones have, but for the uplink. What arrives anywhere is
+    worked on by the other processor (receive packet steering), as interrupts of a network card
+    are; without that all that a packet causes in the whole lab, to the acknowledgement of the
+    acknowledgement, is charged to whoever sent it.
     """
 
     def _wire(self, namespace: str, link: str) -> None:
@@ -89,7 +90,7 @@ class CostLab(Lab):
         else:
             self._ip(namespace, f"link set {link} mtu 1500 up")
         path = f"/sys/class/net/{link}/queues/rx-0/rps_cpus"
-        argv = ["sh", "-c", f"echo {1 << self._processor(namespace):x} >{path}"]
+        argv = ["sh", "-c", f"echo {1 << self._processor(''):x} >{path}"]
         super().run(namespace, argv)
 
     def _processor(self, namespace: str) -> int:

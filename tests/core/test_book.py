@@ -130,11 +130,11 @@ def test_a_name_that_is_taken_is_not_given_twice() -> None:
     assert second.name == second.id
 
 
-def test_every_device_has_a_slot_of_its_own_and_a_free_one_is_used_again() -> None:
+def test_every_device_has_a_slot_of_its_own_that_nobody_had_lately() -> None:
     made = family()
     assert sorted(one.slot for one in made.devices.values()) == [2, 3, 4]
     made, again = add(book.forget_device(made, "laptop"), "new", "ip:10.0.0.77")
-    assert again.slot == 3
+    assert again.slot == 5
 
 
 def test_a_full_book_forgets_the_oldest_that_is_pending() -> None:

@@ -1,5 +1,7 @@
 """The token bucket: the rate on the average, a small burst, no crumbs, debts paid."""
 
+import random
+
 import pytest
 
 from tripgate.core.bucket import CRUMB, TICK_S, Bucket
@@ -56,11 +58,13 @@ def test_what_is_taken_on_the_whole_is_the_rate() -> None:
 
 
 @pytest.mark.parametrize("chatter", [False, True], ids=["alone", "beside one who only looks"])
-@pytest.mark.parametrize("span", [0.5, 0.7, 1.0])
-def test_who_owes_moves_at_the_rate_on_the_whole(span: float, chatter: bool) -> None:
-    bucket, now, moved = Bucket(MBYTE, 0.0), 0.0, 0
+@pytest.mark.parametrize("jitter", [0.0, 0.2])
+@pytest.mark.parametrize("mean", [0.5, 0.7, 1.0])
+def test_who_owes_moves_at_the_rate_on_the_whole(mean: float, jitter: float, chatter: bool) -> None:
+    bucket, now, moved, span, dice = Bucket(MBYTE, 0.0), 0.0, 0, mean, random.Random(1)
     while now < 60:
         volume = bucket.ahead(span)
+        span = mean + dice.uniform(-jitter, jitter)
         moved += volume
         if chatter:
             bucket.fill(now + span / 2)

@@ -101,10 +101,16 @@ def test_caps_are_shown_device_person_plan_and_in_the_order_of_periods() -> None
 
 
 @pytest.mark.parametrize(
-    ("used", "remaining", "spent"), [(99, 1, False), (100, 0, True), (140, 0, True)]
+    ("used", "remaining", "spent"),
+    [
+        (98_500, 1_500, False),
+        (98_501, 1_499, True),
+        (100_000, 0, True),
+        (140_000, 0, True),
+    ],
 )
 def test_a_cap_that_is_used_up_says_so(used: int, remaining: int, spent: bool) -> None:
-    made = cap(family(), "plan", limit=100)
+    made = cap(family(), "plan", limit=100_000)
     counters = {(PLAN, Period.DAY): Counter(STARTS[Period.DAY], used, 7)}
     (state,) = cap_states(made, counters, STARTS, trusted=True)
     assert (state.used, state.reserved, state.remaining, state.spent) == (used, 7, remaining, spent)

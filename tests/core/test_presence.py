@@ -74,7 +74,9 @@ def test_a_mac_that_claims_a_leased_address_gets_nothing_by_it() -> None:
     lan = Presence()
     lan.leases(lease(A), 0)
     assert lan.neighbour(V4, B, 1) == [Conflict(V4, A, B)]
-    assert (lan.owner(V4), B in lan.hosts) == (A, False)
+    assert (lan.owner(V4), B in lan.hosts) == (None, False)
+    lan.neighbour(V4, A, 2)
+    assert lan.owner(V4) == A
 
 
 def test_a_conflict_is_told_once() -> None:

@@ -47,7 +47,7 @@ def test_downloads_are_cut_within_the_bound(lab: Lab, gateway: Product, host: st
     lab.rate(lab.server, "eth0", "100mbit")
     before, at = gateway.rest()["phone-1"], lab.truth(host.strip("[]"))
     _cap(gateway, CAP)
-    argv = ["curl", "-s", "-g", "-o", "/dev/null", f"http://{host}/90000000"]
+    argv = ["curl", "-sfgo", "/dev/null", f"http://{host}/90000000"]
     jobs = [lab.spawn(lab.device(1), argv) for _ in range(FLOWS)]
     assert all(job.wait(30) for job in jobs)
     _wait_for_cut(gateway)
@@ -62,13 +62,13 @@ def test_a_udp_download_is_cut_within_the_bound(lab: Lab, gateway: Product) -> N
     before = gateway.rest()["phone-1"].total
     _cap(gateway, CAP)
     delivered = before + _udp_download(lab)
-    print("UDP OVERSHOOT", delivered - CAP)
+    print("UDP DELIVERED", delivered)
     assert delivered - CAP <= OVERSHOOT_MOST
     _wait_for_cut(gateway)
 
 
 def _udp_download(lab: Lab) -> int:
-    """Bytes of L3 that device 1 sends and gets until nothing has come for a second."""
+    """Bytes of L3 that device 1 sends and gets until nothing has come for three seconds."""
     address = server4(1)
     source = udp_socket(lab, lab.server, address, 7)
     with source, udp_socket(lab, lab.device(1), device4(1)) as client:
@@ -78,7 +78,7 @@ def _udp_download(lab: Lab) -> int:
         client.setblocking(False)
         source.setblocking(False)
         moved, heard = 2 + UDP4, time.monotonic()
-        while time.monotonic() - heard < 1.0:
+        while time.monotonic() - heard < 3.0:
             try:
                 for _ in range(BURST):
                     source.sendto(bytes(DATAGRAM), peer)

@@ -11,11 +11,12 @@ from tripgate.core import book, marks
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.gap import LOOKS
 from tripgate.core.lease import IDLE_S, SLICE_MIN
+from tripgate.core.meter import WireState
 from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Period
 from tripgate.core.policy import Policy, Verb
 from tripgate.core.policybook import set_policy
 from tripgate.kernel.posted import PostedPage
-from tripgate.proxy.kernelaccount import FORWARD_MIN, KernelAccount
+from tripgate.proxy.kernelaccount import SHARED_FROM, SLICE_LEAST, KernelAccount
 from tripgate.proxy.kernelmeter import KernelMeter
 
 MB = 1_000_000
@@ -102,7 +103,7 @@ async def test_the_count_takes_the_place_of_estimates(world: KernelWorld) -> Non
 
 async def test_bytes_in_send_buffers_stay_charged(world: KernelWorld) -> None:
     flow = world.flow()
-    flow.sent = 40_000
+    flow.arrived = WireState(sent=40_000, received=0)
     assert flow.meter.take_up(100_000) == 0
     await world.desk.more(world.account)
     flow.meter.take_up(100_000)
@@ -174,7 +175,7 @@ async def test_a_device_that_is_there_may_forward_without_asking(world: KernelWo
     await world.look(2 * IDLE_S)
     world.settler.measure()
     await world.look()
-    assert world.counters.allowed[world.phone.slot] == FORWARD_MIN
+    assert world.counters.allowed[world.phone.slot] == SLICE_LEAST // 2
 
 
 async def test_an_absent_device_gives_its_slice_back(world: KernelWorld) -> None:
@@ -227,18 +228,18 @@ async def test_a_blocked_device_is_allowed_nothing(world: KernelWorld) -> None:
 
 
 async def test_raising_a_cap_lets_the_kernel_forward_again(world: KernelWorld) -> None:
-    await world.cap(FORWARD_MIN)
+    await world.cap(SHARED_FROM)
     world.meter.present = {world.phone.id}
     await world.look()
     await world.look()
-    world.counters.count(world.phone.slot, Volume(0, FORWARD_MIN), FORWARD_MIN)
+    world.counters.count(world.phone.slot, Volume(0, SHARED_FROM), SHARED_FROM)
     await world.look()
     await world.look()
     assert world.counters.allowed[world.phone.slot] == 0
     await world.cap(10 * MB)
     await world.look()
     await world.look()
-    assert world.counters.allowed[world.phone.slot] >= FORWARD_MIN
+    assert world.counters.allowed[world.phone.slot] >= SHARED_FROM
 
 
 RATE = 8 * MB

@@ -186,7 +186,11 @@ def _free_id(book: Book, entropy: str) -> str:
 
 
 def _free_slot(book: Book) -> int:
+    """One that was not used for long: connections of a forgotten device may still carry its own."""
     taken = {device.slot for device in book.devices.values()}
+    after = max(taken, default=marks.FIRST - 1) + 1
+    if after <= marks.LAST:
+        return after
     return next(slot for slot in range(marks.FIRST, marks.LAST + 1) if slot not in taken)
 
 

@@ -6,7 +6,8 @@ Rules
 2. A share is what one of several who wait may have now: an equal part, but no crumbs (a crumb costs
    a whole header).
 3. Who cannot ask before it moves bytes owes them (:meth:`Bucket.owe`): they are paid with what
-   nobody else could use meanwhile, then ahead of all others. So the rate holds for all together.
+   nobody else could use meanwhile (of which ``SPARE_S`` is kept for the next time: it does not ask
+   at equal intervals), then ahead of all others. So the rate holds for all together.
 4. Time is a parameter, in seconds of a monotonic clock.
 """
 
@@ -14,6 +15,9 @@ from dataclasses import dataclass, field
 
 TICK_S = 0.02
 """How long a burst at the full rate is; the shortest time between two shares."""
+
+SPARE_S = 0.25
+"""How long a burst of those who owe is, beyond the time that they move without asking."""
 
 CRUMB = 1448
 """The payload of one full segment."""
@@ -58,11 +62,11 @@ class Bucket:
         """Rule 3: ``volume`` bytes have moved since the last call (0 is a call too)."""
         self.fill(now)
         self.tokens -= max(0.0, volume - self._spilt)
-        self._spilt = 0.0
+        self._spilt = min(max(0.0, self._spilt - volume), SPARE_S * self.speed)
 
     def ahead(self, seconds: float) -> int:
         """What may move in the next ``seconds``, debts paid, if nobody else moves anything."""
-        return max(0, int(self.tokens + seconds * self.speed))
+        return max(0, int(self.tokens + self._spilt + seconds * self.speed))
 
     @property
     def wait(self) -> float:

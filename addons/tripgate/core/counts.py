@@ -40,10 +40,12 @@ class SlotCount:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All counters at about one instant; ``uplink``: what the interfaces themselves counted."""
+    """All counters at about one instant; ``uplink``: what the interfaces themselves counted;
+    ``spent``: slots that wanted to forward more than they might."""
 
     slots: Mapping[int, SlotCount]
     uplink: Volume
+    spent: frozenset[int] = frozenset()
 
 
 def fresh(before: Volume, now: Volume) -> Volume:

@@ -4,8 +4,10 @@ Rules
 1. The past is bytes by whole hours. Each hour of the day is expected to bring the mean of what it
    has brought; an hour of the day that was never seen, the mean of all.
 2. Less than ``ENOUGH_H`` hours of data is no forecast, and says so.
-3. The range is two standard errors of the daily mean, at least ``LEAST`` to both sides; with less
-   than two whole days it is ``WIDE``.
+3. Days differ, those that were seen and those to come: the range is what eight to nine of ten
+   ends lie in (a prediction interval of the mean of the days ahead, by Student's t), at least
+   ``LEAST`` to both sides and at most ``MOST``; with less than two whole days it is ``WIDE``. It is
+   as wide as people are irregular: no model foresees the evening of the film.
 4. A plan that lasts until it expires has no end; so has one that nobody uses.
 """
 
@@ -17,21 +19,33 @@ from dataclasses import dataclass
 HOUR_S = 3_600
 DAY_H = 24
 ENOUGH_H = 6
-LEAST, WIDE = 0.1, 0.5
+LEAST, WIDE, MOST = 0.1, 0.5, 0.9
+_T90 = (6.31, 2.92, 2.35, 2.13, 2.02, 1.94, 1.89, 1.86, 1.83)
+"""Student's t for a two-sided 90 % and 1, 2, … degrees of freedom."""
 FARTHEST_D = 3 * 366
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """Expected bytes of each hour of the day (UTC), and the relative error of their sum."""
+    """Expected bytes of each hour of the day (UTC), from so many whole days; ``deviation``: how
+    far one day lies from another, in parts of their mean."""
 
     hours: tuple[float, ...]
-    error: float
+    days: int = 0
+    deviation: float | None = None
 
     @property
     def daily(self) -> float:
         """Bytes a day."""
         return math.fsum(self.hours)
+
+    def error(self, ahead: float) -> float:
+        """Rule 3: of the volume of the next ``ahead`` days, in parts of it."""
+        if self.deviation is None:
+            return WIDE
+        t = _T90[min(self.days, len(_T90) + 1) - 2]
+        spread = self.deviation * math.sqrt(1 / self.days + 1 / max(1.0, ahead))
+        return min(MOST, max(LEAST, t * spread))
 
     def expected(self, begin: int, end: int) -> float:
         """Bytes from ``begin`` to ``end`` (epoch seconds)."""
@@ -90,18 +104,17 @@ def rhythm(past: Mapping[int, int], first: int, now: int) -> Rhythm:
     seen = [volume for volumes in by_hour for volume in volumes]
     mean = statistics.fmean(seen) if seen else 0.0
     expected = tuple(statistics.fmean(one) if one else mean for one in by_hour)
-    return Rhythm(expected, _error([past.get(at, 0) for at in hours]))
+    return Rhythm(expected, *_variation([past.get(at, 0) for at in hours]))
 
 
-def _error(volumes: list[int]) -> float:
-    """Rule 3."""
+def _variation(volumes: list[int]) -> tuple[int, float | None]:
+    """How many whole days there are, and how far they lie apart."""
     days = len(volumes) // DAY_H
     whole = volumes[len(volumes) - days * DAY_H :]
     totals = [sum(whole[day * DAY_H : (day + 1) * DAY_H]) for day in range(days)]
     if days < 2 or not sum(totals):
-        return WIDE
-    deviation = statistics.stdev(totals) / math.sqrt(days) / statistics.fmean(totals)
-    return min(WIDE, max(LEAST, 2 * deviation))
+        return days, None
+    return days, statistics.stdev(totals) / statistics.fmean(totals)
 
 
 def forecast(
@@ -121,7 +134,9 @@ def forecast(
     person = per_day // people if per_day is not None and people else None
     if seen < ENOUGH_H or remaining is None:
         return Forecast(seen >= ENOUGH_H, seen, daily, per_day=per_day, per_person=person)
-    ends = [found.exhausted(remaining, now, pace) for pace in (1, 1 + found.error, 1 - found.error)]
+    at = found.exhausted(remaining, now)
+    error = found.error((at - now) / (DAY_H * HOUR_S) if at is not None else math.inf)
+    ends = [at, *(found.exhausted(remaining, now, pace) for pace in (1 + error, 1 - error))]
     at, earliest, latest = [_before(end, expires_at) for end in ends]
     return Forecast(True, seen, daily, at, earliest, latest, per_day, person)
 

@@ -11,7 +11,8 @@ Rules
    its size: the rate is an average and knows nothing of a burst.
 5. Where the kernel counts (router mode), what was taken is an estimate until its count comes:
    then ``count`` puts the truth in the estimate's place. ``held`` is what the kernel may move by
-   itself; nobody else may take it.
+   itself; nobody else may take it. It cannot ask for more in time, so its slices are at least
+   ``least`` bytes.
 6. Time is a parameter, in seconds of a monotonic clock.
 """
 
@@ -37,6 +38,7 @@ class Budget:
     rate: float = 0.0
     active_at: float = 0.0
     held: int = 0
+    least: int = SLICE_MIN
     counted: int = 0
     _slice: int = field(default=0, repr=False)
     _grown_at: float | None = field(default=None, repr=False)
@@ -95,14 +97,15 @@ class Budget:
     @property
     def low(self) -> bool:
         """Time to ask for the next slice, if there may be one."""
-        return not (self.final or self.revoked) and self.left < max(
-            SLICE_MIN // 2, self.rate * AHEAD_S
-        )
+        if self.final or self.revoked:
+            return False
+        whole = self.left + self.held
+        return whole < max(self.least // 2, self.rate * AHEAD_S) or self.left < SLICE_MIN // 4
 
     @property
     def want(self) -> int:
         """How much to ask for: the next slice, and what was overrun."""
-        slice_ = max(SLICE_MIN, self.rate * SLICE_S, self._slice)
+        slice_ = max(self.least, self.rate * SLICE_S, self._slice)
         return int(min(SLICE_MAX, slice_)) + self.overrun
 
     def idle(self, now: float) -> bool:

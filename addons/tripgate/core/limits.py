@@ -44,9 +44,13 @@ def targets_of(device: Device) -> tuple[Target, ...]:
 
 
 def limits_for(
-    book: Book, device: Device, starts: Mapping[Period, int], now: int = 0
+    book: Book, device: Device, starts: Mapping[Period, int], now: int | None = 0
 ) -> tuple[Limit, ...]:
-    """Every counter that a grant for ``device`` goes through at ``now``."""
+    """Every counter that a grant for ``device`` goes through at ``now``.
+
+    ``now`` is ``None`` while the clock is not trusted: then no hour is free, no day has rolled and
+    no gift is known to be recent.
+    """
     made: list[Limit] = []
     for target in targets_of(device):
         for period in _STANDING:
@@ -57,22 +61,22 @@ def limits_for(
     return tuple(made)
 
 
-def _limits(book: Book, target: Target, period: Period, start: int, now: int) -> list[Limit]:
+def _limits(book: Book, target: Target, period: Period, start: int, now: int | None) -> list[Limit]:
     """The limits on one counter, or the counter alone."""
     made: list[Limit] = []
+    given = credit if now is not None else _only_lent
     if target == PLAN and period is Period.TRIP and book.plan and book.plan.volume is not None:
-        volume = max(0, book.plan.volume + credit(book, PLAN, start))
+        volume = max(0, book.plan.volume + given(book, PLAN, start))
         made.append(Limit(target, period, start, volume))
     if cap := book.caps.get((target, period)):
-        limit = max(0, cap.limit + credit(book, target, start))
+        limit = max(0, cap.limit + given(book, target, start))
         if cap.roll:
-            volume = max(
-                0, cap.limit * _days(book, cap, start) + credit(book, target, cap.created_at)
-            )
+            days = _days(book, cap, start) if now is not None else 1
+            volume = max(0, cap.limit * days + given(book, target, cap.created_at))
             made.append(Limit(rolled(target), Period.ONCE, cap.created_at, volume, cap.soft))
         elif cap.free is None:
             made.append(Limit(target, period, start, limit, cap.soft))
-        elif not in_window(cap.free, now, ZoneInfo(_zone(book))):
+        elif now is None or not in_window(cap.free, now, ZoneInfo(_zone(book))):
             made.append(Limit(counted(target), period, start, limit, cap.soft))
     if not any(limit.target == target for limit in made):
         made.append(Limit(target, period, start))
@@ -82,6 +86,10 @@ def _limits(book: Book, target: Target, period: Period, start: int, now: int) ->
 def credit(book: Book, target: Target, start: int) -> int:
     """Bytes that were given to the target since ``start``, less what it lent."""
     return sum(one.volume for one in book.credits if one.target == target and one.at >= start)
+
+
+def _only_lent(book: Book, target: Target, start: int) -> int:
+    return min(0, credit(book, target, start))
 
 
 def counted(target: Target) -> Target:

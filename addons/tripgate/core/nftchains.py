@@ -8,6 +8,9 @@ is redirected; on the way out translation, then the count.
 from tripgate.core import marks
 from tripgate.core.routerspec import RouterSpec
 
+DNS_A_SECOND, DNS_BURST = 50, 200
+"""Questions of one device that the resolvers hear: more is no browsing, but may be a tunnel."""
+
 Chain = tuple[str, tuple[str, ...]]
 
 IS_OPEN = f"meta mark and {marks.OPEN:#x} != 0"
@@ -95,6 +98,9 @@ def _input_lan(spec: RouterSpec) -> tuple[str, ...]:
     return (
         # Before "established": a device that was closed loses the resolver at once.
         f"meta l4proto {{ tcp, udp }} th dport {spec.dns_open} {NOT_OPEN} drop",
+        f"meta l4proto {{ tcp, udp }} th dport {{ {spec.dns_open}, {spec.dns_closed} }} "
+        f"update @asking {{ ether saddr limit rate over {DNS_A_SECOND}/second "
+        f"burst {DNS_BURST} packets }} drop",
         "ct state established,related accept",
         f"meta mark and {marks.TPROXY:#x} != 0 accept",
         f"meta l4proto {{ tcp, udp }} th dport {{ {spec.dns_open}, {spec.dns_closed} }} accept",
@@ -152,6 +158,8 @@ def uplink_chains(spec: RouterSpec) -> dict[str, Chain]:
         "output": (
             "type filter hook output priority -150; policy accept;",
             (
+                # A device's bytes leave by an uplink, where they are counted, or not at all.
+                f"oifname != @uplinks meta mark {_SLOT} != 0 drop",
                 "oifname != @uplinks return",
                 f"meta mark {_SLOT} != 0 ct mark set meta mark {_SLOT} return",
                 f"ct mark 0 ct mark set {marks.GATEWAY}",

@@ -34,6 +34,7 @@ _OBJECTS = f"""\
 add table {TABLE}
 add table {ARP_TABLE}
 add set {TABLE} uplinks {{ type ifname; size {_LINKS}; }}
+add set {TABLE} asking {{ type ether_addr; size {_MACS}; flags dynamic,timeout; timeout 1m; }}
 add set {TABLE} owners {{ type mark; size {_SLOTS}; }}
 add map {TABLE} slots {{ type ether_addr : mark; size {_MACS}; }}
 add map {TABLE} grants {{ type mark : quota; size {_SLOTS}; }}

@@ -3,7 +3,7 @@
 Rules
 1. An address has one owner: the MAC of its DHCP lease, else the MAC that the neighbour table names
    (static addresses, IPv6). A neighbour that claims an address leased to another MAC gets nothing
-   by it: that is told as a :class:`Conflict`.
+   by it: that is told as a :class:`Conflict`, and while it lasts the address is nobody's.
 2. An owner that changes is told as :class:`Moved`: flows of the old owner end before the new one's
    begin. An address that loses its owner is :class:`Lost`.
 3. A MAC is gone when it owns nothing.
@@ -97,8 +97,9 @@ class Presence:
         self._pinned: frozenset[str] = frozenset()
 
     def owner(self, address: IPAddress) -> str | None:
-        """The MAC that owns ``address`` now."""
-        return self._owners.get(address)
+        """The MAC that owns ``address`` now; nobody while another one answers for it."""
+        mac = self._owners.get(address)
+        return mac if self._neighbours.get(address) in (None, mac) else None
 
     def pin(self, macs: Iterable[str]) -> None:
         """``macs`` are of devices that the gateway knows; they replace what was pinned before."""
@@ -164,12 +165,12 @@ class Presence:
             del self._neighbours[next(iter(self._neighbours))]
 
     def _give(self, address: IPAddress, mac: str, now: float) -> list[Change]:
-        old = self._owners.get(address)
-        if old == mac:
+        if self._owners.get(address) == mac:
             return []
         changes = self._admit(mac, now)
         if mac not in self.hosts:
             return changes
+        old = self._owners.get(address)  # as it is after somebody made room
         if old is None:
             changes.append(Gained(mac, address))
         else:

@@ -9,7 +9,7 @@ Rules
 from collections.abc import Mapping
 from pathlib import Path
 
-from tripgate.core import nftrules
+from tripgate.core import marks, nftrules
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.generation import Total
 from tripgate.core.kernelreading import ReadingError
@@ -45,15 +45,17 @@ class KernelCounters:
         except ReadingError as error:
             raise OSError(str(error)) from error
         self._spent = look.table.spent
-        slots = {
-            slot: SlotCount(Volume(count.up, count.down), look.table.forwarded.get(slot, 0))
-            for slot, count in look.table.slots.items()
-        }
+        slots: dict[int, SlotCount] = {}
+        for mark, count in look.table.slots.items():
+            slot = mark if mark <= marks.LAST else marks.NOBODY  # somebody else's mark
+            before = slots.get(slot, SlotCount())
+            volume = before.total + Volume(count.up, count.down)
+            slots[slot] = SlotCount(volume, before.forwarded + look.table.forwarded.get(mark, 0))
         for name, count in look.uplinks.items():
             up, down = self._links.get(name, (Total(), Total()))
             self._links[name] = (up.read(count.up), down.read(count.down))
         links = (Volume(up.bytes, down.bytes) for up, down in self._links.values())
-        return Reading(slots, sum(links, NOTHING))
+        return Reading(slots, sum(links, NOTHING), self._spent)
 
     def allow(self, volumes: Mapping[int, int]) -> None:
         """Let so many more bytes of each slot be forwarded, from the last reading on."""

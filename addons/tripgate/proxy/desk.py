@@ -18,7 +18,7 @@ from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import PACKET, Device, DeviceState, Limit, Period
+from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Limit, Period
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
 from tripgate.ledger.protocol import (
@@ -74,8 +74,10 @@ class LeaseDesk:
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
+        self._trusted_at = 0
         self._unmetered = False
         self._refused_at: float | None = None
+        self._reading = asyncio.Lock()
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -87,15 +89,17 @@ class LeaseDesk:
 
     async def reload(self) -> None:
         """Read the book; flows and leases that it changes feel it at once."""
-        version, book = await self.stores.registry.load()
-        if version == self.version:
-            return
-        self.version, self.book = version, book
-        self.judge.learn(book)
-        self.turn(force=True)
-        for account in list(self.accounts.values()):
-            self._follow_book(account)
-        self.judge.follow(self.accounts.values())
+        async with self._reading:  # one after the other, or an older book could come last
+            version, book = await self.stores.registry.load()
+            if version == self.version:
+                return
+            self.book = book
+            self.judge.learn(book)
+            self.turn(force=True)
+            for account in list(self.accounts.values()):
+                self._follow_book(account)
+            self.judge.follow(self.accounts.values())
+            self.version = version  # last: what failed before it is tried again
 
     def turn(self, *, force: bool = False) -> None:
         """Follow the uplink, and let the periods follow the clock, once it is trusted (or the
@@ -106,7 +110,7 @@ class LeaseDesk:
                 self._follow_limits(account)
         if not (force or not self.starts or self.clock.trusted()):
             return
-        starts = period.starts(self.book.plan, int(self.clock.wall()))
+        starts = period.starts(self.book.plan, self._now())
         if starts != self.starts or limits.tallied(self.book):
             self.starts = starts
             for account in self.accounts.values():
@@ -131,7 +135,16 @@ class LeaseDesk:
         if self.judge.unmetered:
             return ()
         device = self.book.devices.get(device_id) or _gone(device_id)
-        return limits.limits_for(self.book, device, self.starts, int(self.clock.wall()))
+        now = int(self.clock.wall()) if self.clock.trusted() else None
+        return limits.limits_for(self.book, device, self.starts, now)
+
+    def _now(self) -> int:
+        """By the clock while it is trusted, else when it last was (epoch seconds)."""
+        if self.clock.trusted() or not self._trusted_at:
+            now = int(self.clock.wall())
+            self._trusted_at = now if self.clock.trusted() else 0
+            return now
+        return self._trusted_at
 
     # -- accounts and leases ----------------------------------------------------------------
 
@@ -199,9 +212,19 @@ class LeaseDesk:
                     return None
             await asyncio.sleep(RETRY_EVERY_S)
 
+    def _may_have_bytes(self, account: Account) -> bool:
+        """Default deny: a device is in the book and approved, or nothing is granted to it."""
+        device = self.book.devices.get(account.device)
+        known = device is not None and device.state is DeviceState.APPROVED
+        return known or account.device in NOBODYS
+
     async def _ask(self, account: Account) -> None:
         asked_again = False
         for _ in range(STALE_TRIES):
+            if not self._may_have_bytes(account):
+                account.refusal = Refusal("device", at=self.clock.monotonic())
+                account.revoke()
+                return
             lease = await self._ready_lease(account)
             grant = await self._grant(account, lease)
             if grant.stale:

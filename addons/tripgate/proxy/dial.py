@@ -5,6 +5,8 @@ Rules
    cannot change its mind in between (DNS rebinding).
 2. Addresses are tried in turn without waiting long for a dead one (Happy Eyeballs, RFC 8305).
 3. Everything has a deadline.
+4. What was read and not yet taken is no longer in the receive window, and the kernel lets as much
+   in again. So a stream reads once and then waits until that was taken (``READ_AHEAD``).
 """
 
 import asyncio
@@ -15,10 +17,11 @@ from collections.abc import Callable, Sequence
 from aiohappyeyeballs import AddrInfoType, start_connection
 
 from tripgate.core.address import IPAddress
+from tripgate.proxy import upstream
 
 CONNECT_S = 10.0
 STAGGER_S = 0.25
-READ_AHEAD = 64 * 1024
+READ_AHEAD = 1
 SEND_QUEUE = 64 * 1024
 
 Check = Callable[[IPAddress], str | None]
@@ -41,8 +44,10 @@ class UpstreamProtocol(asyncio.StreamReaderProtocol):
         super().connection_lost(exc)
 
 
-async def connect(host: str, port: int, check: Check) -> socket.socket:
-    """A connected, non-blocking socket.
+async def connect(
+    host: str, port: int, check: Check, window: int = upstream.SYN_WINDOW
+) -> socket.socket:
+    """A connected, non-blocking socket, whose SYN offered at most ``window`` bytes.
 
     Raises :class:`Refused`, ``OSError`` (unreachable, unknown name) or ``TimeoutError``.
     """
@@ -51,7 +56,19 @@ async def connect(host: str, port: int, check: Check) -> socket.socket:
         allowed = [info for info in infos if not check(_address(info))]
         if infos and not allowed:
             raise Refused(check(_address(infos[0])))
-        return await start_connection(allowed, happy_eyeballs_delay=STAGGER_S)
+        return await start_connection(
+            allowed,
+            happy_eyeballs_delay=STAGGER_S,
+            socket_factory=lambda info: _socket(info, window),
+        )
+
+
+def _socket(info: AddrInfoType, window: int) -> socket.socket:
+    family, kind, protocol, *_ = info
+    sock = socket.socket(family, kind, protocol)
+    if window < upstream.SYN_WINDOW:
+        upstream.set_window(sock, window, held=False)
+    return sock
 
 
 async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:

@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from tripgate.core.attribution import Attribution
 from tripgate.core.counts import Volume
 from tripgate.core.meter import WireState
-from tripgate.core.model import PACKET
-from tripgate.proxy.account import Account, Metered
+from tripgate.core.model import PACKET, Limit
+from tripgate.proxy.account import Account, Lease, Metered, Slot
 
-FORWARD_MIN = 64 * 1024
-FORWARD_S = 3.0
-"""The kernel is given what the device forwards in that time."""
+SHARED_FROM = 64 * 1024
+
+SLICE_LEAST = 4 * 1024 * 1024
+"""What the kernel drops for want of a quota was billed all the same: a stream that begins at the
+uplink's full rate is to find a third of a second of it (at 100 Mbit/s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,26 @@ class Counted:
 
 
 class KernelAccount(Account):
-    """See the rules above. ``present``: the device is on the LAN now.
+    """See the rules above. ``present``: the device is on the LAN now; ``dry``: it was stopped by
+    its quota.
 
     ``refill`` shares the budgets out to the kernel.
     """
 
+    crowd = 1
+
     def __init__(self, device: str, opener: Callable[[Account], None]) -> None:
         super().__init__(device, opener)
         self._attribution = Attribution()
-        self.present = False
+        self.present = self.dry = False
         self.refill: Callable[[], None] | None = None
-        self._forward_rate = 0.0
+        self._forwards = False
         self._sending: set[Metered] = set()
+
+    def open(self, lease_id: str, limits: tuple[Limit, ...], slot: Slot) -> Lease:
+        lease = super().open(lease_id, limits, slot)
+        lease.budget.least = SLICE_LEAST
+        return lease
 
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
@@ -65,11 +75,15 @@ class KernelAccount(Account):
 
     def grown(self) -> None:
         """The kernel gets its part at once: forwarded packets are being dropped."""
-        if self.refill and not self.budget.held:
+        if self.refill and (self.dry or not self.budget.held):
             self.refill()
 
     def moved(self) -> None:
         self.hold()
+
+    def _promised(self) -> int:
+        """What arrived is in the kernel's counts; windows are shared out as they were."""
+        return 0
 
     def collect(self, *, everything: bool = False) -> None:
         for flow in self.flows:
@@ -95,12 +109,10 @@ class KernelAccount(Account):
         """Too little for a packet: an estimate, so that somebody asks for more."""
         self.budget.take(self.budget.left)
 
-    def count(self, counted: Counted, elapsed: float) -> None:
-        """Take a reading: the truth instead of the estimates, and the names to it.
-
-        ``elapsed``: seconds since the reading before.
-        """
+    def count(self, counted: Counted) -> None:
+        """Take a reading: the truth instead of the estimates, and the names to it."""
         self.collect()
+        self._forwards = counted.forwarded > 0
         if counted.total.total:
             if self.lease is None:
                 self._opener(self)
@@ -113,8 +125,6 @@ class KernelAccount(Account):
             self.lease.budget.count(counted.total.total)
             self.lease.slot.set(self.lease.budget.counted)
             self.lease.budget.charge(self._unsent())
-        if elapsed > 0:
-            self._forward_rate += 0.5 * (counted.forwarded / elapsed - self._forward_rate)
 
     def _unsent(self) -> int:
         """Payload that was taken and lies in send buffers: the kernel will count it."""
@@ -129,21 +139,17 @@ class KernelAccount(Account):
 
     def hold_for_kernel(self, open_: bool, most: int | None = None) -> int:
         """Set a part of the budget (no more than ``most``) aside for forwarded packets; its size
-        in bytes."""
+        in bytes. Flows get of it what is left when they ask for more."""
         budget = self.budget
         budget.held = 0
         if open_ and not budget.revoked:
-            wanted = max(FORWARD_MIN, int(self._forward_rate * FORWARD_S))
-            budget.held = min(wanted, int(budget.left * self._share_of_kernel()))
+            budget.held = int(budget.left * self._share_of_kernel())
         if most is not None:
             budget.held = min(budget.held, most)
         return budget.held
 
     def _share_of_kernel(self) -> float:
-        """All of it where only packets are forwarded; of a last bit nothing where none are."""
-        forwards = self._forward_rate >= FORWARD_MIN
-        if forwards and not self.flows:
-            return 1.0
-        if self.flows and not forwards and self.budget.left < 4 * FORWARD_MIN:
-            return 0.0
-        return 0.5
+        """Near the end all goes to those who move something, flows or packets."""
+        if self.budget.left >= SHARED_FROM or (self.flows and self._forwards):
+            return 0.5
+        return 0.0 if self.flows else 1.0

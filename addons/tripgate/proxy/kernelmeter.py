@@ -48,6 +48,8 @@ class KernelMeter:
     def __init__(self, desk: LeaseDesk, counters: Counters, posted: Posted) -> None:
         self.uplink = self.gateway = self.unattributed = NOTHING
         """L3 bytes since the start, for status and metrics."""
+        self.thirsty = False
+        """A device has forwarded a good part of its quota, or all: read again soon."""
         self.present: Container[str] = ()
         """Ids of the devices that are on the LAN now."""
         self._desk = desk
@@ -56,24 +58,26 @@ class KernelMeter:
         self._pace = Pace(desk.judge)
         self._gap = Gap()
         self._slots = NOTHING
+        self._spent: frozenset[int] = frozenset()
+        self._parts: Mapping[int, int] = {}
         self._uplink_before: Volume | None = None
-        self._read_at: float | None = None
 
     def read(self) -> None:
         """Bring one reading to the accounts. Raises what the kernel's side raises."""
-        now = self._desk.clock.monotonic()
-        elapsed = now - self._read_at if self._read_at is not None else 0.0
-        self._read_at = now
         reading = self._counters.read()
         owners = self._owners()
+        busy = False
         for slot, count in reading.slots.items():
             new = self._new(slot, count)
             self._slots += new.total
-            self._post(owners.get(slot, UNATTRIBUTED), slot, new, elapsed)
+            busy |= new.forwarded > self._parts.get(slot, 0) // 8
+            self._post(owners.get(slot, UNATTRIBUTED), slot, new)
             self._posted.set(slot, count)
         self._look_for_gap(reading.uplink)
         self._pace.turn(self._desk.clock.monotonic())
+        self._spent = reading.spent
         self.refill()
+        self.thirsty = busy or any(self._parts.get(slot) for slot in reading.spent)
 
     def _owners(self) -> dict[int, str]:
         devices = {device.slot: device.id for device in self._desk.book.devices.values()}
@@ -85,7 +89,7 @@ class KernelMeter:
             fresh(before.total, count.total), fresh_bytes(before.forwarded, count.forwarded)
         )
 
-    def _post(self, owner: str, slot: int, new: Counted, elapsed: float) -> None:
+    def _post(self, owner: str, slot: int, new: Counted) -> None:
         if owner == GATEWAY:
             self.gateway += new.total
         elif owner == UNATTRIBUTED:
@@ -96,7 +100,7 @@ class KernelMeter:
             return
         account = self._desk.account(owner)
         assert isinstance(account, KernelAccount)
-        account.count(new, elapsed)
+        account.count(new)
         if new.total.total and account.budget.low:
             self._desk.low(account)
 
@@ -108,13 +112,13 @@ class KernelMeter:
         self._uplink_before = uplink
         new = self._gap.look(self.uplink, self._slots)
         if new.total:
-            self._post(UNATTRIBUTED, marks.NOBODY, Counted(new, 0), 0.0)
+            self._post(UNATTRIBUTED, marks.NOBODY, Counted(new, 0))
 
     def refill(self) -> None:
         """Give the kernel its part of every budget; nothing to devices that are not open."""
-        parts = {one.slot: self._part(one) for one in self._desk.book.devices.values()}
+        self._parts = {one.slot: self._part(one) for one in self._desk.book.devices.values()}
         try:
-            self._counters.allow(parts)
+            self._counters.allow(self._parts)
         except OSError as error:  # the old quotas stand: they only ever run out
             log.warning("the kernel's quotas cannot be set: %s", error)
 
@@ -123,6 +127,7 @@ class KernelMeter:
         assert isinstance(account, KernelAccount)
         account.present = device.id in self.present
         account.refill = self.refill
+        account.dry = device.slot in self._spent
         if _open(device) and account.present and account.needs_lease:
             self._desk.low(account)
         volume = account.hold_for_kernel(_open(device), self._pace.most(account))

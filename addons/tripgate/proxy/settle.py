@@ -81,7 +81,8 @@ class Settler:
         await self.settle()
 
     async def _turn_to_read(self) -> None:
-        while (wait := self._settled_at + AGAIN_S - self._desk.clock.monotonic()) > 0:
+        wait = self._settled_at + AGAIN_S - self._desk.clock.monotonic()
+        if wait > 0:
             await asyncio.sleep(wait)
         self.read()
 
@@ -119,9 +120,10 @@ class Settler:
             try:
                 if self._pending:
                     await self._send(self._pending)
-                if self._desk.lost:
+                lost = self._desk.lost
+                if lost:
                     await self._replay()
-                await self._send(self._collect())
+                await self._send(self._collect(everything=lost))
             except LedgerDown as error:
                 self._desk.stats.calls["settle", "error"] += 1
                 self._desk.failed(error)
@@ -161,7 +163,8 @@ class Settler:
             else:
                 self._desk.stores.journal.settled(lease.id, row.used)
 
-    def _collect(self) -> Batch:
+    def _collect(self, *, everything: bool = False) -> Batch:
+        """What is new; after a lost contact every lease: the ledger may have forgotten some."""
         now = int(self._desk.clock.wall())
         batch = Batch([], [], {})
         seen: dict[str, int] = {}
@@ -172,7 +175,7 @@ class Settler:
             if account.flows:
                 seen[account.device] = now
             for lease, final in account.leases():
-                if lease.moved or final:
+                if lease.moved or final or everything:
                     batch.rows.append(self._row(account, lease, final, now))
                     batch.leases.append((account, lease, final))
         batch.seen = seen

@@ -71,6 +71,22 @@ async def test_the_server_is_not_let_far_ahead(real_time: RelayWorld) -> None:
     sending.cancel()
 
 
+async def test_a_flow_that_waits_and_hears_of_its_rate_again_keeps_its_place(
+    real_time: RelayWorld,
+) -> None:
+    world = real_time
+    client, server = await world.pair()
+    bucket = Bucket(8 * 20_000, time.monotonic())
+    (flow,) = world.account.flows
+    flow.slow(bucket)
+    sending = asyncio.ensure_future(send(server, bytes(30_000)))
+    for _ in range(10):
+        await recv(client, 1448)
+        flow.slow(bucket)
+    await asyncio.wait_for(exactly(client, 30_000 - 10 * 1448), 10)
+    await sending
+
+
 async def test_a_rate_that_is_taken_off_frees_the_flows(real_time: RelayWorld) -> None:
     world = real_time
     client, server = await world.pair()

@@ -22,11 +22,15 @@ from tripgate.proxy.relay.quiet import Quiet
 
 TURN_S = 0.005
 TICK_S = 0.1
+PAUSE_S = 0.004
+"""Between two turns of a busy way; what arrives meanwhile waits in the socket."""
+
 BATCH = 256
 BUFFER = 64 * 1024
 
 READ = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
 BOTH = READ | select.EPOLLOUT
+RESTING = select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 LISTEN = select.EPOLLIN
 
 log = logging.getLogger("tripgate.relay")
@@ -62,6 +66,8 @@ class Engine:
         self._queues: list[Deadlines] = []
         self._again: deque[Turn] = deque()
         self._over: list[socket.socket] = []
+        self._resting: list[Turn] = []
+        self._pause: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._turning = False
@@ -72,7 +78,7 @@ class Engine:
         self.abort(lambda _: True)
         self._close_over()
         self.loop.remove_reader(self._epoll.fileno())
-        for timer in (self._ticking, self._soon):
+        for timer in (self._ticking, self._soon, self._pause):
             if timer is not None:
                 timer.cancel()
         self._epoll.close()
@@ -121,6 +127,20 @@ class Engine:
         """Its pump is called in the next turn."""
         self._again.append(turn)
         self._see_to_it()
+
+    def rest(self, turn: Turn, fd: int) -> None:
+        """Its pump is called after a pause, with all that began to rest meanwhile; until it
+        watches ``fd`` again nobody hears that there is something to read."""
+        self._epoll.modify(fd, RESTING)
+        self._resting.append(turn)
+        if self._pause is None:
+            self._pause = self.loop.call_later(PAUSE_S, self._rested)
+
+    def _rested(self) -> None:
+        self._pause = None
+        self._again.extend(self._resting)
+        self._resting.clear()
+        self._turn()
 
     def _see_to_it(self) -> None:
         """There is something to do: in the present turn, or in one that comes soon."""

@@ -22,9 +22,7 @@ from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.throttle import AHEAD, Throttle
 from tripgate.proxy.relay.way import GONE, Way
 
-SYN_WINDOW = 64 * 1024
-"""A smaller window must be there before the SYN, which offers up to this much; it costs the window
-scale, so a window of this size and above waits for the connection."""
+READABLE = select.EPOLLIN | GONE
 
 
 class RelayFlow:
@@ -68,10 +66,9 @@ class RelayFlow:
 
     # -- connect ----------------------------------------------------------------------------
 
-    def connect(self, family: int, destination: tuple[str, int], mark: int) -> None:
-        """Begin; the outcome is an event, or a reset of the client."""
-        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self.server = server = socket.socket(family, kind, 0)
+    def connect(self, server: socket.socket, destination: tuple[str, int], mark: int) -> None:
+        """Begin with a fresh socket; the outcome is an event, or a reset of the client."""
+        self.server = server
         self._up = Way(self, self.client, server, True)
         self._down = Way(self, server, self.client, False)
         try:
@@ -113,8 +110,8 @@ class RelayFlow:
         )
         if mask & GONE:
             reads.gone = True
-        if not reads.done and not reads.blocked:
-            reads.pump()
+        if mask & READABLE and not reads.done and not reads.blocked:
+            reads.wake()
         if writes.blocked and mask & select.EPOLLOUT:
             writes.blocked = False
             writes.pump()
@@ -195,19 +192,16 @@ class RelayFlow:
         """Offer the server at most ``volume`` bytes beyond what was read."""
         self.asked_window = volume
         volume = volume if self._throttle is None else min(volume, AHEAD)
-        if self._connected or volume < SYN_WINDOW:
+        if self._connected or volume < upstream.SYN_WINDOW:
             self._held = upstream.set_window(self.server, volume, held=self._held)
 
     def slow(self, bucket: Bucket | None) -> None:
         """Move at the bucket's rate, with all others that it slows; ``None``: freely."""
-        if self._finished:
-            return
         old = self._throttle
-        new = self._lane.throttles.of(bucket) if bucket is not None else None
+        if self._finished or bucket is (old.bucket if old is not None else None):
+            return  # said again with every settlement: who waits keeps its place
+        self._throttle = self._lane.throttles.of(bucket) if bucket is not None else None
         self._leave(old)
-        if new is old:
-            return
-        self._throttle = new
         self.window(FREE if self.asked_window is None else self.asked_window)
         for way in (self._up, self._down):
             self.engine.again(way)

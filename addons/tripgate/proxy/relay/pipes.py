@@ -2,7 +2,8 @@
 
 Rules
 1. A pipe begins with the kernel's 64 KiB and grows when a read has filled it, up to ``SIZE_MAX``:
-   most flows never need more, and the kernel limits what all pipes of a user hold.
+   most flows never need more, and the kernel limits what all pipes of a user hold. It is full with
+   a packet in each of its slots of 4 KiB, that is from a third of its size on.
 2. At most ``PIPES`` are lent out: who gets none uses the shared buffer instead.
 3. Only an empty pipe comes back.
 """

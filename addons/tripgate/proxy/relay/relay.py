@@ -101,15 +101,21 @@ class Relay(Lane):
             peek.abort()
 
     def _open(self, peek: Peek, asked: Asked, verdict: Allow, cost: WireCost) -> None:
+        host = asked.destination[0]
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            server = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            self.engine.quiet.warning("no socket for a connection: %s", error)
+            self._refuse(peek, "unreachable")
+            return
         peek.end()
         purse = self._purse(verdict.account)
-        host = asked.destination[0]
         meter = WireMeter(purse.budget, verdict.name or asked.name, host, cost)
         flow = RelayFlow(self, purse, meter, peek.sock, peek.crowd)
         self.engine.hand_over(peek.sock.fileno(), flow)
         self.stats.verdicts["allow"] += 1
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        flow.connect(family, asked.destination, verdict.mark)
+        flow.connect(server, asked.destination, verdict.mark)
         self.desk.judge.apply(verdict.account, flow)
 
     def _purse(self, account: Account) -> Purse:

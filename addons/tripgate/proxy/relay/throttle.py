@@ -20,11 +20,11 @@ that, so the uplink is at most 32 KiB ahead of what was delivered."""
 class Throttle:
     """``users``: the flows that have it."""
 
-    __slots__ = ("_bucket", "_engine", "_ring", "_share", "_timer", "_turn", "users")
+    __slots__ = ("_engine", "_ring", "_share", "_timer", "_turn", "bucket", "users")
 
     def __init__(self, engine: Engine, bucket: Bucket) -> None:
         self._engine = engine
-        self._bucket = bucket
+        self.bucket = bucket
         self._ring: dict[object, Turn] = {}
         self._turn: Turn | None = None
         self._share = 0
@@ -39,18 +39,18 @@ class Throttle:
         if turn is self._turn and self._share:
             return min(want, self._share)
         if self._turn is None and not self._ring:
-            self._bucket.fill(self._engine.now)
-            if share := self._bucket.share(1):
+            self.bucket.fill(self._engine.now)
+            if share := self.bucket.share(1):
                 return min(want, share)
         self._ring[turn] = turn
         if self._timer is None:
-            self._timer = self._engine.loop.call_later(self._bucket.wait, self._go_round)
+            self._timer = self._engine.loop.call_later(self.bucket.wait, self._go_round)
         return 0
 
     def took(self, payload: int) -> None:
         """So much of the room was used."""
         self._share -= min(self._share, payload)
-        self._bucket.take(payload)
+        self.bucket.take(payload)
 
     def leave(self, turn: object) -> None:
         """It is over."""
@@ -60,10 +60,10 @@ class Throttle:
         self._timer = None
         engine = self._engine
         engine.now = engine.clock()
-        self._bucket.fill(engine.now)
-        share = self._bucket.share(max(1, len(self._ring)))
+        self.bucket.fill(engine.now)
+        share = self.bucket.share(max(1, len(self._ring)))
         for turn in list(self._ring.values()):
-            if not share or self._bucket.tokens < min(share, CRUMB):
+            if not share or self.bucket.tokens < min(share, CRUMB):
                 break
             if self._ring.pop(turn, None) is None:
                 continue
@@ -71,7 +71,7 @@ class Throttle:
             engine.give_turn(turn)
         self._turn, self._share = None, 0
         if self._ring and self._timer is None:
-            self._timer = engine.loop.call_later(self._bucket.wait, self._go_round)
+            self._timer = engine.loop.call_later(self.bucket.wait, self._go_round)
 
     def close(self) -> None:
         """The rate is no more: all go on."""

@@ -7,6 +7,9 @@ Rules
    Through a pipe that is not so (its slots may be full before its bytes are), so there the socket
    itself has to say that it is empty.
 3. A peer that has closed its side makes no further edge: then it is read to the end.
+4. A way that goes through a pipe is pumped at most once in ``PAUSE_S``, as a network card gives
+   one interrupt for many packets: a wake-up costs more than the packet that caused it. After a
+   silence of that length it is pumped at once, and it goes on while each read is worthwhile.
 """
 
 import os
@@ -14,10 +17,13 @@ import select
 import socket
 from typing import Protocol
 
-from tripgate.proxy.relay.engine import BUFFER, Engine
+from tripgate.proxy.relay.engine import BOTH, BUFFER, PAUSE_S, Engine
 from tripgate.proxy.relay.pipes import Pipe
 
 SPLICE_FROM = 256 * 1024
+WORTHWHILE = 64 * 1024
+"""A read that brings less is followed by a pause, not by the next one."""
+
 ROUNDS = 16
 _FLAGS = os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE
 
@@ -40,7 +46,7 @@ class Way:
     """``up``: from the device to the server."""
 
     __slots__ = (
-        "_dst", "_flow", "_held", "_moved", "_pipe", "_piped", "_src",
+        "_dst", "_flow", "_held", "_moved", "_pipe", "_piped", "_pumped_at", "_resting", "_src",
         "blocked", "done", "ended", "gone", "up",
     )  # fmt: skip
 
@@ -53,6 +59,8 @@ class Way:
         self._pipe: Pipe | None = None
         self._piped = 0
         self._moved = 0
+        self._pumped_at = 0.0
+        self._resting = False
         self.gone = False
         """The source has closed its side; there may still be bytes of it."""
         self.ended = False
@@ -62,8 +70,26 @@ class Way:
         self.blocked = False
         """The destination takes no more for now."""
 
+    def wake(self) -> None:
+        """There is something to read: pump now, or when the pause is over."""
+        engine = self._flow.engine
+        if self._moved < SPLICE_FROM or engine.now - self._pumped_at >= PAUSE_S:
+            self.pump()
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._resting:
+            self._resting = True
+            self._flow.engine.rest(self, self._src.fileno())
+
     def pump(self) -> None:
         """Move what can be moved until a side blocks, the room ends or the turn is over."""
+        engine = self._flow.engine
+        self._pumped_at = engine.now
+        if self._resting and not self.done:
+            engine.rewatch(self._src.fileno(), BOTH)
+        self._resting = False
         try:
             for _ in range(ROUNDS):
                 if self.done or ((self._held or self._piped) and not self._flush()):
@@ -78,7 +104,7 @@ class Way:
         except OSError:
             self._flow.reset()
             return
-        self._flow.engine.again(self)
+        engine.again(self)
 
     def _move(self, room: int) -> bool:
         """Read and write once; False when the next edge is worth waiting for."""
@@ -124,8 +150,11 @@ class Way:
         self._flow.charge(self, got)
         if not self._flush():
             return False
-        if got == pipe.size:
+        if 4 * got >= pipe.size:
             pipe.grow()
+        if got < min(size, WORTHWHILE) and not self.gone:
+            self._rest()
+            return False
         return True
 
     def _flush(self) -> bool:

@@ -1,0 +1,126 @@
+"""The gateway's rules are flushed, its process is killed, its uplink vanishes: no byte is free."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import WAN4, WAN6, Lab, server4, wait_until
+from tests.lab.product import Product, product, web
+from tests.lab.truth import Bytes
+
+REPAIR_S = 2.0
+RETURNS = 3
+MET = Bytes(84, 84)
+"""The ping that a device was admitted with went elsewhere."""
+
+
+@pytest.fixture
+def gateway(lab: Lab, tmp_path: Path) -> Iterator[Product]:
+    web(lab)
+    with product(lab, tmp_path) as made:
+        made.admit(1, 2)
+        yield made
+
+
+@pytest.fixture
+def load(lab: Lab, gateway: Product) -> list["subprocess.Popen[str]"]:
+    """Device 1 downloads and pings for as long as it takes, device 2 pings."""
+    lab.rate(lab.server, "eth0", "30mbit")
+    get = 'while :; do curl -s -m 5 -o /dev/null "$0"; sleep 0.1; done'
+    url = f"http://{server4(1)}/90000000"
+    return [
+        lab.spawn(lab.device(1), ["sh", "-c", get, url]),
+        lab.spawn(lab.device(1), ["ping", "-i", "0.01", server4(1)]),
+        lab.spawn(lab.device(2), ["ping", "-i", "0.01", server4(2)]),
+    ]
+
+
+def _end(load: list["subprocess.Popen[str]"]) -> None:
+    for one in load:
+        one.send_signal(signal.SIGKILL)
+        one.wait()
+
+
+def _flowing(lab: Lab) -> None:
+    at = lab.truth(server4(1)).total
+    wait_until(lambda: lab.truth(server4(1)).total > at + 1_000_000, "traffic", 20)
+
+
+def _all_is_counted(lab: Lab, gateway: Product) -> None:
+    """Each device's use is the carrier's truth."""
+    used = gateway.rest()
+    assert [used[f"phone-{n}"] for n in (1, 2)] == [lab.truth(server4(n)) + MET for n in (1, 2)]
+
+
+def test_flushed_rules_let_nothing_through_and_come_back(
+    lab: Lab, gateway: Product, load: list["subprocess.Popen[str]"]
+) -> None:
+    _flowing(lab)
+    lab.run(lab.gateway, ["nft", "flush", "ruleset"])
+    wait_until(lambda: gateway.reaches(2), "the rules are back", REPAIR_S)
+    _flowing(lab)
+    _end(load)
+    used = gateway.rest()
+    truths = [lab.truth(server4(number)) for number in (1, 2)]
+    # What was counted since the last reading went with the rules: nobody's, and the plan's.
+    for number, truth in zip((1, 2), truths, strict=True):
+        assert used[f"phone-{number}"].total <= truth.total + MET.total
+    assert sum(one.total for one in used.values()) >= sum(one.total for one in truths)
+
+
+def test_deleted_routing_rules_come_back(lab: Lab, gateway: Product) -> None:
+    before = lab.run(lab.gateway, ["ip", "rule"]).stdout
+    for priority in ("1070", "1071", "1072"):
+        lab.run(lab.gateway, ["ip", "rule", "del", "priority", priority])
+    wait_until(lambda: lab.run(lab.gateway, ["ip", "rule"]).stdout == before, "the rules", 5)
+
+
+def test_a_killed_gateway_frees_nothing_and_forgets_nothing(
+    lab: Lab, gateway: Product, load: list["subprocess.Popen[str]"]
+) -> None:
+    _flowing(lab)
+    gateway.kill()
+    time.sleep(1)
+    gateway.start()
+    _flowing(lab)
+    _end(load)
+    _all_is_counted(lab, gateway)
+
+
+def test_the_ledgers_server_is_killed_under_load(
+    lab: Lab, gateway: Product, load: list["subprocess.Popen[str]"]
+) -> None:
+    _flowing(lab)
+    pid = int((gateway.state / "redis" / "valkey.pid").read_text())
+    lab.run(lab.gateway, ["kill", "-9", str(pid)])
+    wait_until(lambda: gateway.json("status")["ledger"] == "up", "the ledger", 10)
+    _flowing(lab)
+    _end(load)
+    _all_is_counted(lab, gateway)
+
+
+def test_an_uplink_that_comes_and_goes_is_counted_once(
+    lab: Lab, gateway: Product, load: list["subprocess.Popen[str]"]
+) -> None:
+    for _ in range(RETURNS):
+        _flowing(lab)
+        lab.run(lab.gateway, ["ip", "link", "delete", "wan0"])
+        _cable(lab)
+    _flowing(lab)
+    _end(load)
+    used = gateway.rest()
+    for number in (1, 2):
+        truth = lab.truth(server4(number)) + MET
+        assert abs(used[f"phone-{number}"].total - truth.total) <= truth.total / 100
+
+
+def _cable(lab: Lab) -> None:
+    """The modem is plugged in again: the same name, new counters."""
+    lab._link(lab.gateway, "wan0", lab.carrier, "up0")
+    lab._address(lab.gateway, "wan0", f"{WAN4}.2/24", f"{WAN6}:2/64")
+    lab._address(lab.carrier, "up0", f"{WAN4}.1/24", f"{WAN6}:1/64")
+    lab._routes(lab.gateway, f"{WAN4}.1", f"{WAN6}:1")
