@@ -32,7 +32,9 @@ def name_of(page: Path) -> str:
 
 def found(pattern: re.Pattern[str]) -> list[Any]:
     """What the pages have of it, each once, with the page that has it first."""
-    all_of = {match: page for page in reversed(PAGES) for match in pattern.findall(page.read_text())}
+    all_of = {
+        match: page for page in reversed(PAGES) for match in pattern.findall(page.read_text())
+    }
     return [
         pytest.param(page, match, id=f"{name_of(page)}: {match}")
         for match, page in sorted(all_of.items())
