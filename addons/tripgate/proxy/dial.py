@@ -13,16 +13,20 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
-from tripgate.core.address import IPAddress
+from tripgate.core.address import IPAddress, is_literal
 from tripgate.proxy import upstream
 
 CONNECT_S = 10.0
 STAGGER_S = 0.25
 READ_AHEAD = 1
 SEND_QUEUE = 64 * 1024
+
+_RESOLVERS = ThreadPoolExecutor(32, thread_name_prefix="resolver")
+"""Slow names wait here, and not where everything else that blocks is done."""
 
 Check = Callable[[IPAddress], str | None]
 """Says why an address is refused, or ``None``."""
@@ -72,9 +76,15 @@ def _socket(info: AddrInfoType, window: int) -> socket.socket:
 
 
 async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
-    """TCP addresses of ``host``; a literal needs no resolver."""
-    loop = asyncio.get_running_loop()
-    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    """TCP addresses of ``host``; a literal needs no resolver, and waits for nobody."""
+    if is_literal(host):
+        return _lookup(host, port, socket.AI_NUMERICHOST)
+    return await asyncio.get_running_loop().run_in_executor(_RESOLVERS, _lookup, host, port)
+
+
+def _lookup(host: str, port: int, flags: int = 0) -> Sequence[AddrInfoType]:
+    kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
+    return socket.getaddrinfo(host, port, type=kind, proto=protocol, flags=flags)
 
 
 def _address(info: AddrInfoType) -> IPAddress:

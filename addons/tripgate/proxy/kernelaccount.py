@@ -19,6 +19,9 @@ from tripgate.core.meter import WireState
 from tripgate.core.model import PACKET, Limit
 from tripgate.proxy.account import Account, Lease, Metered, Slot
 
+SCARCE = 64 * 1024 * 1024
+"""Bytes beyond the lease below which idle devices give their slices back like all others."""
+
 SHARED_FROM = 64 * 1024
 
 SLICE_LEAST = 4 * 1024 * 1024
@@ -61,7 +64,8 @@ class KernelAccount(Account):
 
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
-        return not self.present and super().idle(now)
+        scarce = self.beyond is not None and self.beyond < SCARCE
+        return (scarce or not self.present) and super().idle(now)
 
     @property
     def exhausted(self) -> bool:

@@ -60,6 +60,7 @@ class Settler:
         while True:
             await asyncio.sleep(EVERY_S)
             self._desk.turn()
+            self._desk.forget_idle()
             self.read()
             self.measure()
             self._desk.judge.follow(self._desk.accounts.values())
@@ -141,6 +142,7 @@ class Settler:
 
     async def close(self) -> bool:
         """Close every lease; True when the ledger has all of it."""
+        await self._desk.close()
         self.read()
         for account in self._desk.accounts.values():
             account.rotate()

@@ -18,6 +18,7 @@ from tripgate.proxy import upstream
 from tripgate.proxy.account import FREE
 from tripgate.proxy.relay.engine import BOTH, Engine
 from tripgate.proxy.relay.lane import Lane
+from tripgate.proxy.relay.peek import Peek
 from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.throttle import AHEAD, Throttle
 from tripgate.proxy.relay.way import GONE, Way
@@ -39,6 +40,7 @@ class RelayFlow:
         "_purse",
         "_throttle",
         "_up",
+        "address",
         "asked_window",
         "client",
         "crowd",
@@ -47,12 +49,11 @@ class RelayFlow:
         "server",
     )  # fmt: skip
 
-    def __init__(
-        self, lane: Lane, purse: Purse, meter: WireMeter, client: socket.socket, crowd: str
-    ) -> None:
+    def __init__(self, lane: Lane, purse: Purse, meter: WireMeter, peek: Peek) -> None:
         self.meter = meter
-        self.client = client
-        self.crowd = crowd
+        self.client = peek.sock
+        self.address = peek.client[0]
+        self.crowd = peek.crowd
         self.engine: Engine = lane.engine
         self._lane = lane
         self._purse = purse
