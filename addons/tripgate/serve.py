@@ -24,7 +24,7 @@ from tripgate.proxy.hooks import Hooks
 from tripgate.router import Router
 from tripgate.settings import Settings, supervision
 from tripgate.statefolder import StateError
-from tripgate.supervisor import supervised
+from tripgate.sdnotify import notifying
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
@@ -74,7 +74,7 @@ async def _serve(settings: Settings) -> None:
     try:
         async with serve_web(sites(gateway)), live_table(gateway):
             announce(settings, first_claim(gateway))
-            async with supervised(supervision()):
+            async with notifying(supervision()):
                 await runner.run(master)
     finally:
         await gateway.stop()

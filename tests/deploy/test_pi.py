@@ -83,14 +83,16 @@ def test_wrong_usage_is_exit_2(options: list[str]) -> None:
 slow = [pytest.mark.slow, pytest.mark.timeout(2 * piroot.MAKE_S)]
 
 
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PiRoot]:
-    """A Debian 12 without anything of ours."""
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def clean(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PiRoot]:
+    """A Debian 12, then a 13, without anything of ours."""
     needs_lab()
     if not shutil.which("mmdebstrap"):
         pytest.skip("needs mmdebstrap")
     folder = tmp_path_factory.mktemp("pi") / "root"
-    yield piroot.make(folder)
+    yield piroot.make(folder, request.param)
     shutil.rmtree(folder)
 
 
@@ -105,7 +107,7 @@ def installed(clean: PiRoot, before: set[str]) -> PiRoot:
     return clean
 
 
-class TestOnDebian12:
+class TestOnACleanDebian:
     """In this order."""
 
     pytestmark = slow

@@ -20,7 +20,7 @@ SIGNS = 3
 
 
 @asynccontextmanager
-async def supervised(by: Supervision) -> AsyncIterator[None]:
+async def notifying(by: Supervision) -> AsyncIterator[None]:
     """While it lasts the gateway counts as ready and gives signs of life."""
     if by.socket is None:
         yield

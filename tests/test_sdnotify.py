@@ -11,7 +11,7 @@ import pytest
 from tests.running import free_port
 from tests.running import gateway as running
 from tripgate.settings import Supervision, supervision
-from tripgate.supervisor import supervised, tell
+from tripgate.sdnotify import notifying, tell
 
 
 class Manager:
@@ -38,19 +38,19 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 async def test_ready_is_said_first_and_stopping_last(manager: Manager) -> None:
-    async with supervised(Supervision(manager.name)):
+    async with notifying(Supervision(manager.name)):
         assert manager.heard() == "READY=1"
     assert manager.heard() == "STOPPING=1"
 
 
 async def test_a_sign_of_life_comes_again_and_again(manager: Manager) -> None:
-    async with supervised(Supervision(manager.name, 0.03)):
+    async with notifying(Supervision(manager.name, 0.03)):
         heard = [await asyncio.to_thread(manager.heard) for _ in range(4)]
     assert heard == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1"]
 
 
 async def test_a_gateway_that_systemd_did_not_start_says_nothing() -> None:
-    async with supervised(Supervision()):
+    async with notifying(Supervision()):
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
