@@ -10,8 +10,8 @@ import pytest
 
 from tests.running import free_port
 from tests.running import gateway as running
-from tripgate.settings import Supervision, supervision
 from tripgate.sdnotify import notifying, tell
+from tripgate.settings import Supervision, supervision
 
 
 class Manager:

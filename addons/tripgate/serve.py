@@ -22,9 +22,9 @@ from tripgate.proxy import handler, runner
 from tripgate.proxy.gate import IN_ALL
 from tripgate.proxy.hooks import Hooks
 from tripgate.router import Router
+from tripgate.sdnotify import notifying
 from tripgate.settings import Settings, supervision
 from tripgate.statefolder import StateError
-from tripgate.sdnotify import notifying
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 

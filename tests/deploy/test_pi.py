@@ -1,6 +1,9 @@
 """deploy/pi/install.sh on a clean Debian: installed, started by hand, taken back, nothing left."""
 
+import contextlib
 import json
+import os
+import pty
 import re
 import shutil
 import subprocess
@@ -76,6 +79,31 @@ def test_a_password_that_hostapd_or_the_file_would_misread_is_refused(
 @pytest.mark.parametrize("options", [["--nonsense"], ["--lan"], ["--purge"]])
 def test_wrong_usage_is_exit_2(options: list[str]) -> None:
     assert install_here(*options).returncode == 2
+
+
+def ask(*answers: str) -> str:
+    """What the wizard says on a terminal that types ``answers``; nothing is done."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(ROOT / SCRIPT, [SCRIPT, "--dry-run"])
+    said = ""
+    waiting = list(answers)
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(terminal, 4096):
+            said += data.decode(errors="replace")
+            if waiting and said.endswith("]: "):
+                os.write(terminal, f"{waiting.pop(0)}\n".encode())
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return said
+
+
+def test_the_wizard_asks_again_until_an_answer_fits_and_takes_defaults() -> None:
+    said = ask("lan 0", "lan0", "", "5 GB", "5GB", "", "Europe/Lisbon", "anna")
+    assert said.count("Interface of the devices") == 2
+    assert said.count("Volume of the data plan") == 2
+    assert "How long it is valid [30d]" in said
+    assert "tripgate: done" in said
 
 
 # ---- in a root of its own --------------------------------------------------------------------
