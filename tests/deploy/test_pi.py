@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import piroot
-from tests.deploy.piroot import PiRoot
+from tests.deploy.piroot import Booted, PiRoot
 from tests.lab.lab import LAN4, Lab, needs_lab, server4, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +22,7 @@ INSTALL = (
     f"/mnt/{SCRIPT}", "--yes", "--lan", "lan0", "--uplink", "wan0", "--plan", "5GB",
     "--person", "anna",
 )  # fmt: skip
+GB = 1_000_000_000
 UNITS = ("tripgate", "tripgate-dnsmasq", "tripgate-captive", "tripgate-prometheus")
 
 
@@ -135,6 +136,17 @@ def installed(clean: PiRoot, before: set[str]) -> PiRoot:
     return clean
 
 
+@pytest.fixture(scope="module")
+def booted(installed: PiRoot) -> Iterator[Booted]:
+    """The installed root, booted as the gateway of a lab. Its clock is this machine's."""
+    config = installed.path / "etc/tripgate/tripgate.toml"
+    config.write_text(config.read_text() + '\n[clock]\ntrust = "host"\n')
+    with Lab(devices=1, prefix="tgi") as lab:
+        made = Booted.boot(installed, lab)
+        yield made
+        made.shut_down()
+
+
 class TestOnACleanDebian:
     """In this order."""
 
@@ -168,20 +180,47 @@ class TestOnACleanDebian:
         config = installed.path / "etc/tripgate/tripgate.toml"
         assert config.stat().st_mode & 0o777 == 0o600
 
-    def test_its_services_meter_a_device(self, installed: PiRoot) -> None:
-        with Lab(devices=1, prefix="tgi") as lab:
-            env = {**installed.environment, "TRIPGATE_CLOCK_TRUST": "host"}
-            log = (installed.path.parent / "services.log").open("w")
-            with log:
-                for name in ("tripgate", "tripgate-dnsmasq", "tripgate-captive"):
-                    argv = installed.service(f"{name}.service")
-                    lab.spawn(lab.gateway, argv, stdout=log, stderr=log, env=env)
-                    if name == "tripgate":
-                        wait_until(lambda: _answers(installed), "the gateway answers", 60)
-            _meters(installed, lab)
+    def test_booted_the_units_run_in_their_sandbox(self, booted: Booted) -> None:
+        """``Type=notify``: a gateway is active once it has said so."""
+        for name in UNITS:
+            wait_until(lambda name=name: booted.property(name, "ActiveState") == "active", name, 90)
 
-    def test_uninstalled_it_leaves_the_counts(self, installed: PiRoot) -> None:
-        installed.run(f"/mnt/{SCRIPT}", "--uninstall")
+    def test_run_again_on_the_booted_machine_it_sets_the_plan(self, booted: Booted) -> None:
+        booted.told(*INSTALL)
+        assert json.loads(booted.told("tripgate", "plan", "show", "--json"))["volume"] == 5 * GB
+        assert "anna" in booted.told("tripgate", "person", "list")
+
+    def test_a_device_is_metered(self, booted: Booted) -> None:
+        lab = booted.lab
+        lab.run(lab.device(1), ["ping", "-c", "1", "-W", "1", f"{LAN4}.1"], check=False)
+
+        def devices() -> list[dict[str, str]]:
+            return json.loads(booted.told("tripgate", "device", "list", "--json"))
+
+        wait_until(lambda: bool(devices()), "the device", 30)
+        (device,) = devices()
+        booted.told("tripgate", "device", "approve", device["id"])
+        wait_until(lambda: _pings(lab), "a way to the server", 30)
+
+        def used() -> int:
+            rows = json.loads(booted.told("tripgate", "usage", "--by", "device", "--json"))["rows"]
+            return sum(row["total"] for row in rows if row["id"] == device["id"])
+
+        wait_until(lambda: used() == lab.truth(server4(1)).total > 0, "what the carrier saw", 30)
+
+    def test_a_gateway_that_hangs_is_started_again(self, booted: Booted) -> None:
+        before = booted.property("tripgate", "MainPID")
+        booted.told("kill", "-STOP", before)
+        wait_until(lambda: booted.property("tripgate", "MainPID") not in (before, "0"), "a new", 90)
+        wait_until(lambda: booted.property("tripgate", "ActiveState") == "active", "it serves", 90)
+
+    def test_a_stop_is_clean(self, booted: Booted) -> None:
+        booted.told("systemctl", "stop", "tripgate")
+        assert booted.property("tripgate", "Result") == "success"
+
+    def test_uninstalled_it_leaves_the_counts(self, booted: Booted, installed: PiRoot) -> None:
+        booted.told(f"/mnt/{SCRIPT}", "--uninstall")
+        booted.shut_down()
         assert (installed.path / "var/lib/tripgate/gateway.json").exists()
 
     def test_purged_it_leaves_nothing(self, installed: PiRoot, before: set[str]) -> None:
@@ -192,26 +231,6 @@ class TestOnACleanDebian:
         assert [one for one in left if not re.match(r"/etc/|/var/lib/|/usr/share/", one)] == []
 
 
-def _tripgate(root: PiRoot, *words: str, check: bool = True) -> str:
-    return root.run("tripgate", *words, "--json", check=check).stdout
-
-
-def _answers(root: PiRoot) -> bool:
-    return root.run("tripgate", "status", check=False).returncode == 0
-
-
-def _meters(root: PiRoot, lab: Lab) -> None:
-    """A device is let in and loads something."""
-    lab.run(lab.device(1), ["ping", "-c", "1", "-W", "1", f"{LAN4}.1"], check=False)
-    wait_until(lambda: bool(json.loads(_tripgate(root, "device", "list"))), "the device", 30)
-    (device,) = json.loads(_tripgate(root, "device", "list"))
-    _tripgate(root, "plan", "set", "--volume", "5GB", "--valid", "30d")
-    _tripgate(root, "device", "approve", device["id"])
-    lab.run(lab.device(1), ["ping", "-q", "-c", "5", "-i", "0.2", "-s", "700", server4(1)])
-
-    def used() -> int:
-        rows = json.loads(_tripgate(root, "usage", "--by", "device"))["rows"]
-        return sum(row["total"] for row in rows if row["id"] == device["id"])
-
-    wait_until(lambda: used() == lab.truth(server4(1)).total > 0, "all that the carrier saw", 30)
-    assert (root.path / "var/lib/tripgate/dhcp.leases").exists()
+def _pings(lab: Lab) -> bool:
+    argv = ["ping", "-q", "-c", "1", "-W", "1", server4(1)]
+    return lab.run(lab.device(1), argv, check=False).returncode == 0
