@@ -62,6 +62,11 @@ class Book:
     """Names of uplinks whose bytes cost nothing (:mod:`tripgate.core.uplinks`)."""
 
     @cached_property
+    def by_slot(self) -> Mapping[int, Device]:
+        """Devices by their mark on the uplink."""
+        return {device.slot: device for device in self.devices.values()}
+
+    @cached_property
     def by_identity(self) -> Mapping[str, Device]:
         """Devices by what the gateway recognises them by."""
         return {one: device for device in self.devices.values() for one in device.identities}
@@ -75,6 +80,10 @@ EMPTY = Book()
 
 def device_by_identity(book: Book, identity: str) -> Device | None:
     return book.by_identity.get(identity)
+
+
+def device_of_slot(book: Book, slot: int) -> Device | None:
+    return book.by_slot.get(slot)
 
 
 def find_device(book: Book, name_or_id: str) -> Device:

@@ -1,7 +1,8 @@
 """The decision of the router mode: who pays for a connection, or what it is told.
 
 Rules
-1. A client is the device that owns its address now; nothing that it says of itself counts.
+1. A client is the device whose MAC its packets come from, as the kernel's rules have marked them;
+   neither its address nor what it says of itself counts.
 2. What is refused over plain HTTP gets the page; a connectivity check gets the portal's address
    instead, which is how a phone finds out that it is to show the portal.
 3. A refusal of the ledger stands for a moment, one of a cap until something changes.
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tripgate.core.address import IPAddress
+from tripgate.core.book import device_of_slot
 from tripgate.core.classify import Catalogue
 from tripgate.core.model import Device, DeviceState
 from tripgate.proxy.account import Account
@@ -32,19 +34,17 @@ class Names(Protocol):
 
 
 class RouterGate:
-    """``device_at`` says whose address it is; ``portal`` is where the portal is found."""
+    """``portal`` is where the portal is found."""
 
     def __init__(
         self,
         desk: LeaseDesk,
-        device_at: Callable[[IPAddress], Device | None],
         page: PageMaker,
         catalogue: Catalogue,
         names: Names,
         portal: str,
     ) -> None:
         self._desk = desk
-        self._device_at = device_at
         self._page = page
         self._catalogue = catalogue
         self._names = names
@@ -54,7 +54,7 @@ class RouterGate:
     def decide(self, asked: Asked) -> Allow | Refuse:
         """The relay's question."""
         client = ipaddress.ip_address(asked.client[0].partition("%")[0])
-        device = self._device_at(client)
+        device = device_of_slot(self._desk.book, asked.slot)
         turned = self._turned(device)
         if turned is None and device is not None:
             name = asked.name or self._asked_for(client, asked.destination[0])
