@@ -137,7 +137,7 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _device(raw: Mapping[str, Any]) -> Device:
-    values = _checked(Device, raw)
+    values = _checked(Device, {"proxy_secret": None, **raw})  # books of before have none
     values["state"] = DeviceState(values["state"])
     values["identities"] = _all_of(str, values["identities"])
     return Device(**values)

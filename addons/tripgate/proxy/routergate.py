@@ -8,6 +8,7 @@ Rules
 3. A refusal of the ledger stands for a moment, one of a cap until something changes.
 """
 
+import functools
 import ipaddress
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -25,6 +26,11 @@ from tripgate.proxy.relay.verdict import Allow, Asked, Refuse
 CHECKS = "connectivity-check"
 
 PageMaker = Callable[[Client, Device | None, Turned, Any], bytes]
+
+
+@functools.lru_cache(1024)  # connections come in bunches, from and to the same addresses
+def _address(text: str) -> IPAddress:
+    return ipaddress.ip_address(text.partition("%")[0])
 
 
 class Names(Protocol):
@@ -53,7 +59,7 @@ class RouterGate:
 
     def decide(self, asked: Asked) -> Allow | Refuse:
         """The relay's question."""
-        client = ipaddress.ip_address(asked.client[0].partition("%")[0])
+        client = _address(asked.client[0])
         device = device_of_slot(self._desk.book, asked.slot)
         turned = self._turned(device)
         if turned is None and device is not None:
@@ -106,4 +112,4 @@ class RouterGate:
         return self._page(Client(client, identity, True), device, turned, parse(asked.head))
 
     def _asked_for(self, client: IPAddress, destination: str) -> str | None:
-        return self._names.name(client, ipaddress.ip_address(destination.partition("%")[0]))
+        return self._names.name(client, _address(destination))
