@@ -74,15 +74,15 @@ async def _serve(settings: Settings) -> None:
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
     handler.install(gateway.gate)
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
-    with _stopped_by_signal():
-        await gateway.start()
-    try:
-        async with serve_web(sites(gateway)), live_table(gateway):
-            announce(settings, first_claim(gateway))
-            async with notifying(supervision()):
+    async with notifying(supervision(), gateway.guarded):
+        with _stopped_by_signal():
+            await gateway.start()
+        try:
+            async with serve_web(sites(gateway)), live_table(gateway):
+                announce(settings, first_claim(gateway))
                 await runner.run(master)
-    finally:
-        await gateway.stop()
+        finally:
+            await gateway.stop()
 
 
 @contextlib.contextmanager
