@@ -210,8 +210,10 @@ class TestOnACleanDebian:
 
     def test_a_gateway_that_hangs_is_started_again(self, booted: Booted) -> None:
         before = booted.property("tripgate", "MainPID")
-        booted.told("kill", "-STOP", before)
-        wait_until(lambda: booted.property("tripgate", "MainPID") not in (before, "0"), "a new", 90)
+        booted.told("systemctl", "kill", "--signal=STOP", "--kill-who=main", "tripgate")
+        wait_until(
+            lambda: booted.property("tripgate", "MainPID") not in (before, "0"), "a new", 120
+        )
         wait_until(lambda: booted.property("tripgate", "ActiveState") == "active", "it serves", 90)
 
     def test_a_stop_is_clean(self, booted: Booted) -> None:
