@@ -96,7 +96,7 @@ class Booted:
 
     @classmethod
     def boot(cls, root: PiRoot, lab: Lab) -> "Booted":
-        spaces = ("-m", "-p", "-f", "-u", "-i", "-C")
+        spaces = ("-m", "-p", "-f", "--kill-child", "-u", "-i", "-C")
         argv = ["unshare", *spaces, "sh", "-c", BOOT, "sh", str(root.path), str(ROOT), PATH]
         process = lab.spawn(lab.gateway, argv)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
