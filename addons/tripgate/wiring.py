@@ -49,6 +49,9 @@ class Gateway:
         self.settings = settings
         self.folder = StateFolder(settings.state)
         self.clock = clock
+        self.guarded = asyncio.Event()
+        """What depends on the gateway may come: it serves, or, in the router mode, it waits for its
+        ledger behind closed doors."""
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
         routed = settings.mode == "router"
@@ -88,6 +91,7 @@ class Gateway:
             self._exit.push_async_callback(self.router.put_back)
             await self.router.shut(gateway)
             await self.router.serve()
+            self.guarded.set()
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
@@ -119,6 +123,7 @@ class Gateway:
         self._spawn("the watch of the book", self._watch)
         self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
+        self.guarded.set()
 
     async def stop(self) -> None:
         """Shut the gate, end the flows, settle, close. Never fails; may be called twice."""

@@ -219,10 +219,12 @@ class LeaseDesk:
     # -- grants -----------------------------------------------------------------------------
 
     def _ask_soon(self, account: Account) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._ask_until(account))
-        if not task.done():
-            self._asking[account.device] = task
-            task.add_done_callback(lambda _: self._asking.pop(account.device, None))
+        # Never eager, as mitmproxy has tasks on Python 3.12 and later: asking reads the counters,
+        # a reading asks for more, and until the task is known that would ask again, without end.
+        loop = asyncio.get_running_loop()
+        task = asyncio.Task(self._ask_until(account), loop=loop)
+        self._asking[account.device] = task
+        task.add_done_callback(lambda _: self._asking.pop(account.device, None))
         return task
 
     async def _ask_until(self, account: Account) -> None:
