@@ -1,13 +1,13 @@
 """What devices do in the benchmarks, run in a device's namespace; reports JSON.
 
-    python load.py connections HOST PORT COUNT AT_ONCE      TLS connections of /10k, one after one
-    python load.py paced HOST PORT COUNT PER_SECOND         the same at a fixed rate, with latencies
-    python load.py download HOST PORT PATH [FLOWS]          TLS downloads side by side
-    python load.py busy HOST PORT SECONDS                   small TLS exchanges, two a second
-    python load.py udp HOST PORT COUNT MBIT                 COUNT datagrams from an echo server
-    python load.py echo PORT                                their server
-    python load.py idle HOST PORT COUNT                     connections that say hello and stay
-    python load.py hold PORT                                their server
+python load.py connections HOST PORT COUNT AT_ONCE      TLS connections of /10k, one after one
+python load.py paced HOST PORT COUNT PER_SECOND         the same at a fixed rate, with latencies
+python load.py download HOST PORT PATH [FLOWS]          TLS downloads side by side
+python load.py busy HOST PORT SECONDS                   small TLS exchanges, two a second
+python load.py udp HOST PORT COUNT MBIT                 COUNT datagrams from an echo server
+python load.py echo PORT                                their server
+python load.py idle HOST PORT COUNT                     connections that say hello and stay
+python load.py hold PORT                                their server
 """
 
 import json

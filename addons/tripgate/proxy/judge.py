@@ -16,7 +16,7 @@ from tripgate.clock import Clock
 from tripgate.core import policybook, uplinks
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.bucket import Bucket
-from tripgate.core.classify import Catalogue
+from tripgate.core.classify import UNKNOWN, Catalogue
 from tripgate.core.limits import cap_of, targets_of
 from tripgate.core.model import Cap
 from tripgate.core.policy import Moment, Verdict
@@ -67,6 +67,11 @@ class Judge:
         return self._policies.decide(
             targets, service, self._moment(), reached=self._reached(account), host=host
         )
+
+    def service(self, host: str | None) -> str:
+        """What people call the service at ``host``; empty for an unknown one."""
+        found = self._catalogue.classify(host)
+        return "" if found is UNKNOWN else found.name
 
     def nameless(self, account: Account) -> tuple[bool, Bucket | None]:
         """Whether packets that belong to no flow may be forwarded now, and what slows them."""
