@@ -4,8 +4,8 @@ Rules
 1. All sockets are made inside the lab's namespaces; the process itself stays where it is.
 2. A connection begins with two numbers, what it sends and what it wants (``HEAD``), inside real
    TLS; the certificate is made for the run, and clients do not check it.
-3. An activity is a short connection every ``SLOT_S``, with its share of the volume; a refused or cut
-   one is tried again in the next slot, as apps do.
+3. An activity is a short connection every ``SLOT_S``, with its share of the volume; one that is
+   refused or cut is tried again in the next slot, as apps do.
 4. Nothing here fails because the gateway refuses: that is what the demo shows.
 """
 

@@ -52,7 +52,7 @@ class Doors:
         self._watch: Watch | None = None
         self._told: asyncio.TimerHandle | None = None
         self._given: Sequence[addresses.Interface] = ()
-        self._stations: Mapping[int, Station] = {}
+        self._owned = True  # until the book says otherwise: SSH stays shut
 
     # -- start and stop ---------------------------------------------------------------------
 
@@ -76,14 +76,18 @@ class Doors:
         self.own.look()
         tune(self._recorded, self._spec())
 
-    async def remove(self) -> None:
-        """Put everything back; never fails."""
+    def stop_watching(self) -> None:
+        """Leave everything as it is, closed but for the quotas."""
         if self._watch is not None:
             asyncio.get_running_loop().remove_reader(self._watch.fileno())
             self._watch.close()
             self._watch = None
         if self._told is not None:
             self._told.cancel()
+
+    async def remove(self) -> None:
+        """Put everything back; never fails."""
+        self.stop_watching()
         await asyncio.to_thread(self._remove)
 
     def _remove(self) -> None:
@@ -133,24 +137,20 @@ class Doors:
             portals=(80, settings.portal.port) if settings.portal else (80,),
             proxies=tuple(one.port for one in asked[1:] if one),
             quic=settings.network.quic,
-            ssh="lan" if settings.ssh == "owner" and not self._has_owner() else settings.ssh,
+            ssh="lan" if settings.ssh == "owner" and not self._owned else settings.ssh,
             isolation=settings.hotspot.isolate if settings.hotspot else False,
             v6=self.lan.v6 is not None,
             nat66=self.lan.v6 is not None,
         )
 
-    def _has_owner(self) -> bool:
-        return any(station.owner for station in self._stations.values())
-
     # -- while it runs ----------------------------------------------------------------------
 
-    def set_devices(self, stations: Mapping[int, Station]) -> None:
-        """Who is who, and who is open. Raises ``OSError``."""
-        owner_before = self._has_owner()
+    def set_devices(self, stations: Mapping[int, Station], owned: bool) -> None:
+        """Who is who, who is open, and whether there is an owner. Raises ``OSError``."""
         self._table.set_stations(stations)
-        self._stations = dict(stations)
         self.counters.forget()
-        if owner_before != self._has_owner():
+        if owned != self._owned:
+            self._owned = owned
             self._table.apply(self._spec())
 
     def _heard(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from tripgate.core import mac as macs
 from tripgate.core.address import IPAddress
-from tripgate.core.book import BookError, device_by_identity
+from tripgate.core.book import BookError, device_by_identity, has_owner
 from tripgate.core.model import Device, DeviceState
 from tripgate.core.presence import Appeared, Change, Conflict, Gained, Lost, Moved, Presence
 from tripgate.core.routerspec import Station
@@ -34,8 +34,8 @@ log = logging.getLogger("tripgate.lan")
 class Doors(Protocol):
     """The kernel's maps."""
 
-    def set_devices(self, stations: Mapping[int, Station]) -> None:
-        """All devices by slot. Raises ``OSError``."""
+    def set_devices(self, stations: Mapping[int, Station], owned: bool) -> None:
+        """All devices by slot, and whether one is an owner's. Raises ``OSError``."""
 
 
 def identity(mac: str) -> str:
@@ -111,7 +111,7 @@ class Lan:
             return
         self.presence.pin(mac for station in stations.values() for mac in station.macs)
         try:
-            self._doors.set_devices(stations)
+            self._doors.set_devices(stations, has_owner(self._desk.book))
             self._told = stations
         except OSError as error:
             log.error("the kernel does not take the devices: %s", error)
@@ -147,6 +147,12 @@ class Lan:
         """The identity of the client at ``address``, known to the book or not."""
         mac = self.presence.owner(ipaddress.ip_address(address.partition("%")[0]))
         return identity(mac) if mac else None
+
+    def crowd_of(self, address: str) -> str:
+        """Whose connections count together: a device's that is let in, else everybody's else."""
+        device = self.device_at(ipaddress.ip_address(address.partition("%")[0]))
+        approved = device is not None and device.state is DeviceState.APPROVED
+        return device.id if device is not None and approved else ""
 
     def present(self) -> frozenset[str]:
         """Ids of the devices that are on the LAN."""

@@ -29,7 +29,8 @@ from tripgate.proxy.relay.listener import transparent
 from tripgate.proxy.relay.relay import Relay
 from tripgate.proxy.routergate import PageMaker, RouterGate
 from tripgate.settings import Settings
-from tripgate.statefolder import StateFolder
+from tripgate.statefolder import LEASES, StateFolder
+from tripgate.supervise import supervised
 
 FOLLOW_S = 0.25
 
@@ -72,7 +73,7 @@ class Router:
         """Let devices through, as the book says. Raises ``OSError``."""
         folder = self._folder.path
         log_ = DnsLog(self._look)
-        lease_file = folder / "dhcp.leases"
+        lease_file = folder / LEASES
         self._watch = LanWatch(self.doors.link, lease_file, self._changed)
         self.meter = KernelMeter(self._desk, self.doors.counters, self.doors.posted)
         self.lan = Lan(self._desk, self._enroller, self.doors, self._cut, self._watch.presence)
@@ -85,8 +86,15 @@ class Router:
         await self._serve_names(log_, str(lease_file), portal)
         self._listen()
         await self._drain.hold()
-        works = (self._watch.run(), self.lan.enrol(), self.doors.keep(), self._follow())
-        self._tasks = [asyncio.ensure_future(work) for work in works]
+        works = {
+            "the watch of the LAN": self._watch.run,
+            "the enrolment": self.lan.enrol,
+            "the watch of rules and links": self.doors.keep,
+            "the doors": self._follow,
+        }
+        self._tasks = [
+            asyncio.ensure_future(supervised(name, work)) for name, work in works.items()
+        ]
         self.lan.follow()
         self._gate.ready = True
 
@@ -116,7 +124,13 @@ class Router:
         self._children.append(child)
 
     def _listen(self) -> None:
-        relay = Relay(self._desk, self._gate.decide, self.doors.own, asyncio.get_running_loop())
+        relay = Relay(
+            self._desk,
+            self._gate.decide,
+            self.doors.own,
+            asyncio.get_running_loop(),
+            crowd_of=self.lan.crowd_of,
+        )
         self._relay = relay
         relay.listen(transparent(socket.AF_INET, "0.0.0.0", TPROXY_PORT))  # noqa: S104 - diverted
         if self.doors.lan.v6 is not None:
@@ -186,4 +200,7 @@ class Router:
         for child in reversed(self._children):
             await child.stop()
         await self._drain.let_go()
-        await self.doors.remove()
+        if self.settings.services == "system":
+            self.doors.stop_watching()  # closed until `router remove`, or the next start
+        else:
+            await self.doors.remove()

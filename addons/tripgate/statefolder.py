@@ -29,6 +29,8 @@ from tripgate.durable import replace_file, sync_folder
 SCHEMA = 1
 SYSTEM = Path("/var/lib/tripgate")
 GROUP = "tripgate"
+LEASES = "dhcp.leases"
+"""Of dnsmasq, in the state folder."""
 SOCKET_MOST = 107
 LOCK_WAIT_S = 1.0
 _FILE_MOST = 64 * 1024
@@ -137,10 +139,12 @@ class StateFolder:
             if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
                 raise StateError(f"{self.path} belongs to somebody else: {_mend(self.path)}")
             return
-        group = _group_id() if self.path == SYSTEM else None
+        group = group_id() if self.path == SYSTEM else None
         if group is not None and os.geteuid() == 0:
-            os.chown(self.path, -1, group)
-            self.path.chmod(0o2770)
+            # Left alone where it is right: a service may have no power to set a group's bit.
+            if (found.st_gid, stat.S_IMODE(found.st_mode)) != (group, 0o2770):
+                os.chown(self.path, -1, group)
+                self.path.chmod(0o2770)
         elif stat.S_IMODE(found.st_mode) & 0o007 or self.path != SYSTEM:
             self.path.chmod(0o700)
 
@@ -246,7 +250,8 @@ class StateFolder:
                 return None
 
 
-def _group_id() -> int | None:
+def group_id() -> int | None:
+    """The group whose people may use the system's folder; ``None``: there is none."""
     try:
         return grp.getgrnam(GROUP).gr_gid
     except KeyError:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tripgate import __version__, catalogue
@@ -33,6 +33,7 @@ from tripgate.proxy.stats import Stats
 from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import Identity, StateFolder
+from tripgate.supervise import supervised
 
 AGAIN_S = 0.5
 DRAIN_S = 1.0
@@ -112,9 +113,9 @@ class Gateway:
         if self.router is not None:
             self._exit.push_async_callback(self.router.close)
             await self.router.open()
-        self._spawn(self._settler.run())
-        self._spawn(self._watch())
-        self._spawn(self._keep_server())
+        self._spawn("the settlement", self._settler.run)
+        self._spawn("the watch of the book", self._watch)
+        self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
 
     async def stop(self) -> None:
@@ -131,8 +132,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.add(asyncio.ensure_future(work))
+    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.add(asyncio.ensure_future(supervised(name, work)))
 
     # -- the ledger -------------------------------------------------------------------------
 
@@ -178,6 +179,11 @@ class Gateway:
         """Ports of the gateway's own servers: the proxy is taken to none of them."""
         return self.served()
 
+    def _listens(self) -> dict[str, str]:
+        """Its own addresses by option, as :func:`parse_endpoint` reads them."""
+        options = ("listen", "socks", "portal", "metrics")
+        return {name: str(getattr(self.settings, name) or "off") for name in options}
+
     def _configured(self) -> frozenset[int]:
         options = self.settings
         addresses = (options.listen, options.socks, options.portal, options.metrics)
@@ -216,6 +222,8 @@ class Gateway:
                 policy: {"attempts": held.attempts, "hosts": sorted(held.hosts)}
                 for policy, held in self.desk.judge.held.items()
             },
+            "listens": self._listens(),
+            "lan": self.settings.lan if self.router is not None else None,
             "uptime_s": int(self.clock.monotonic() - self._began),
             **live,
         }

@@ -26,6 +26,7 @@ told() { "$PREFIX/.venv/bin/tripgate" "$@" --state "$STATE"; }
 
 # put SOURCE TARGET [MODE]: a copy, there whole or not at all.
 put() {
+  ! cmp -s "$1" "$2" || return 0
   mkdir -p "${2%/*}"
   install -m "${3:-644}" "$1" "$2.new"
   sync "$2.new"
@@ -60,6 +61,18 @@ install_packages() {
   before=$(installed_packages)
   apt_install "${wanted[@]}"
   comm -13 <(printf '%s\n' "$before") <(installed_packages) >>"$NOTES/packages"
+  disable_defaults
+}
+
+# disable_defaults: Debian starts these with settings of its own; ours run them with ours.
+disable_defaults() {
+  local name
+  for name in hostapd prometheus; do
+    if grep -qx "$name" "$NOTES/packages"; then
+      systemctl disable "$name.service" 2>/dev/null || true
+      ! running || systemctl stop "$name.service" 2>/dev/null || true
+    fi
+  done
 }
 
 install_program() {
@@ -106,7 +119,7 @@ write_settings() {
 }
 
 install_journald() {
-  cmp -s "$here/journald.conf" "$JOURNALD" && return
+  ! cmp -s "$here/journald.conf" "$JOURNALD" || return 0
   put "$here/journald.conf" "$JOURNALD"
   ! running || systemctl restart systemd-journald
 }
@@ -127,10 +140,8 @@ install_prometheus() {
     return
   fi
   put "$here/tripgate-prometheus.service" "$UNITS/tripgate-prometheus.service"
-  systemctl disable prometheus.service 2>/dev/null || true
   systemctl enable tripgate-prometheus.service 2>/dev/null || die "Prometheus cannot be enabled"
   running || return 0
-  systemctl stop prometheus.service 2>/dev/null || true
   systemctl daemon-reload
   systemctl start tripgate-prometheus.service
 }

@@ -193,7 +193,7 @@ def idle(host: str, port: int, count: int) -> None:
 def hold(port: int) -> None:
     """Answer one byte to whoever connects, and keep the connection."""
     held = []
-    with socket.create_server(("0.0.0.0", port), backlog=4096) as server:  # noqa: S104 - a lab
+    with socket.create_server(("0.0.0.0", port), backlog=4096) as server:
         while True:
             sock, _ = server.accept()
             sock.sendall(b"!")

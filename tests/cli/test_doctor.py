@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import redis
 from tests.cli.conftest import World
 from tests.cli.gateways import gateway
 from tests.servers import DURABLE, running, valkey_program
-from tripgate.cli.doctor import software, sysctls
+from tripgate.cli.doctor import router, software, sysctls
 from tripgate.cli.doctor.finding import ok
 from tripgate.statefolder import StateFolder
 
@@ -85,6 +86,77 @@ def test_a_port_that_is_taken_names_the_option(empty: World, option: str) -> Non
         one = found(empty, f"port {option}", 1)
     assert one["detail"] == f"{at} is taken"
     assert f"--{option}" in one["mend"]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_running_gateway_s_own_ports_are_looked_at_and_not_the_settings(
+    durable: World, option: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        at = f"127.0.0.1:{own.getsockname()[1]}"
+        threading.Thread(target=speak, args=(own,), daemon=True).start()
+        with gateway(durable.state, listens={option: at}):
+            assert found(durable, f"port {option}", 0)["detail"] == f"{at} answers"
+
+
+def speak(server: socket.socket) -> None:
+    """Answer one question of doctor's, as HTTP or SOCKS."""
+    connection, _ = server.accept()
+    with connection:
+        question = connection.recv(100)
+        connection.sendall(b"\x05\x00" if question[0] == 5 else b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+def test_ports_that_a_gateway_says_oddly_are_the_settings(durable: World) -> None:
+    with gateway(durable.state, listens={"listen": "nonsense", "ssh": ":22", "socks": None}):
+        assert found(durable, "port listen", 0)["detail"].startswith(os.environ["TRIPGATE_LISTEN"])
+
+
+# -- the router mode ---------------------------------------------------------------------------
+
+
+def test_the_programs_of_the_router_mode_are_named_with_their_packages(
+    durable: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with gateway(durable.state, mode="router", lan="lan0"):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        one = found(durable, "programs", 1)
+    assert one["mend"] == "apt install nftables iproute2 dnsmasq-base"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="routing rules are root's to read")
+def test_a_guard_that_is_gone_is_a_failure(durable: World) -> None:
+    with gateway(durable.state, mode="router", lan="no-such-link"):
+        assert "routing rules for no-such-link" in found(durable, "guard", 1)["detail"]
+
+
+def test_the_explicit_mode_is_not_asked_for_a_router_s_parts(durable: World) -> None:
+    with gateway(durable.state):
+        report = json.loads(durable.cli("doctor", "--json").out)
+    assert not {"programs", "guard", "marks"} & {one["check"] for one in report["checks"]}
+
+
+RULESET = """
+table inet tripgate {
+	chain a {
+		ct mark set 0x1
+	}
+}
+table ip mangle {
+	chain vpn {
+		meta mark set 0xca6c
+	}
+}
+table ip nat {
+	chain a {
+		meta mark 0x1 masquerade
+	}
+}
+"""
+
+
+def test_other_tables_that_set_marks_are_named_and_ours_are_not() -> None:
+    assert router.tables(RULESET) == ["table ip mangle"]
 
 
 def test_settings_that_are_wrong_are_told(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:

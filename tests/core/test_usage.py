@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tripgate.core import usage
-from tripgate.core.classify import Service
+from tripgate.core.classify import CATEGORIES, Service
 from tripgate.core.period import starts
 from tripgate.core.usage import DAY_S, HOUR_S, Increment, increments, plan_reading, rows
 
@@ -87,6 +87,29 @@ def test_rows_sum_by_what_was_asked_the_largest_first(by, expected) -> None:  # 
     buckets = counted(add("d1", VIDEO, 2, 20), add("d1", MAIL, 1, 10), add("d2", MAIL, 4, 5))
     found = [row for row in read(buckets, None, by, people={"d1": "ana"}) if row.total]
     assert [(tuple(row.keys.values()), row.up, row.down) for row in found] == expected
+
+
+def test_every_category_has_a_letter_of_its_own() -> None:
+    assert usage.LETTERS.keys() == CATEGORIES | {"unknown"}
+    letters = {*usage.LETTERS.values(), usage.OTHER[0]}
+    assert len(letters) == len(usage.LETTERS) + 1
+    assert all(len(letter) == 1 for letter in letters)
+
+
+@pytest.mark.parametrize("category", sorted(usage.LETTERS))
+def test_a_service_and_its_category_are_read_as_they_were_counted(category: str) -> None:
+    for name in ("unknown", "ther", "Google Play"):
+        (row,) = read(
+            counted(increments("d1", Service(name, category), None, 1, 0, NOW, STARTS)),
+            None,
+            ("service", "category"),
+        )
+        assert row.keys == {"service": name, "category": category}
+
+
+def test_what_a_full_bucket_holds_together_is_unknown() -> None:
+    (row,) = read({"use:d1:life": {"other|u": 3, "other|d": 4}}, None, ("service", "category"))
+    assert (row.keys, row.total) == ({"service": "unknown", "category": "unknown"}, 7)
 
 
 def test_hosts_are_read_by_day() -> None:

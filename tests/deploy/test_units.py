@@ -35,8 +35,8 @@ def analyze(*words: str) -> "subprocess.CompletedProcess[str]":
 def test_units_are_what_systemd_understands(tmp_path: Path) -> None:
     for path, text in UNITS.items():
         # The programs need not be installed here.
-        text = re.sub(r"^(ExecStart(?:Pre)?=-?)\S+", r"\1/bin/true", text, flags=re.M)
-        (tmp_path / Path(path).name).write_text(text)
+        there = re.sub(r"^(ExecStart(?:Pre)?=-?)\S+", r"\1/bin/true", text, flags=re.M)
+        (tmp_path / Path(path).name).write_text(there)
     unit = ROOT / "deploy/pi/tripgate-prometheus.service"
     (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/bin/prometheus", "/bin/true"))
     done = analyze("verify", "--man=no", *(str(one) for one in tmp_path.iterdir()))

@@ -49,11 +49,11 @@ class CountingFlow:
     meter: Meter
     alive: bool = True
     windows: list[int] = field(default_factory=list)
-    sent: int | None = None
+    arrived: WireState | None = None
     bucket: Bucket | None = None
 
     def wire(self) -> WireState | None:
-        return None if self.sent is None else WireState(sent=self.sent, received=0)
+        return self.arrived
 
     def window(self, volume: int) -> None:
         self.windows.append(volume)

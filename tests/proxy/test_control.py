@@ -30,6 +30,12 @@ async def test_only_the_owner_may_open_it(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "socket").stat().st_mode) == 0o600
 
 
+async def test_a_group_that_shares_the_folder_may_open_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o770)
+    async with await control.serve(tmp_path / "socket", status()):
+        assert stat.S_IMODE((tmp_path / "socket").stat().st_mode) == 0o660
+
+
 async def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "socket").touch()
     async with await control.serve(tmp_path / "socket", status(flows=0)):

@@ -189,6 +189,33 @@ async def test_near_a_cap_the_windows_together_stay_within_half_of_what_is_left(
     assert sum(flow.windows[-1] for flow in (one, two)) <= 1 * MB // 2 + MB // 5
 
 
+async def test_near_a_cap_one_flow_leaves_room_for_those_that_follow(world: World) -> None:
+    await world.cap(8 * MB)
+    flow = world.flow()
+    await world.move(flow, 1)
+    assert flow.windows[-1] <= 8 * MB // 16
+    assert world.account.first_window() <= 8 * MB // 16
+
+
+async def test_what_arrived_and_waits_is_offered_to_no_other_flow(world: World) -> None:
+    from tripgate.core.meter import WireState
+
+    await world.cap(8 * MB)
+    slow, quick = world.flow(), world.flow()
+    slow.arrived = WireState(sent=0, received=6 * MB)
+    await world.move(quick, 1 * MB)
+    await world.move(quick, 1 * MB)
+    assert quick.windows[-1] == 0
+
+
+async def test_what_was_offered_and_not_used_is_offered_to_no_other_flow(world: World) -> None:
+    await world.cap(8 * MB)
+    flows = [world.flow() for _ in range(8)]
+    await world.move(flows[0], 4 * MB)
+    offered = flows[1].windows[0] * 7
+    assert 8 * flows[0].windows[-1] <= (4 * MB - offered) // 2
+
+
 async def test_without_a_cap_windows_are_left_alone(world: World) -> None:
     flow = world.flow()
     await world.move(flow, 1 * MB)

@@ -11,6 +11,7 @@ from tripgate.core import book, marks
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.gap import LOOKS
 from tripgate.core.lease import IDLE_S, SLICE_MIN
+from tripgate.core.meter import WireState
 from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Period
 from tripgate.core.policy import Policy, Verb
 from tripgate.core.policybook import set_policy
@@ -102,7 +103,7 @@ async def test_the_count_takes_the_place_of_estimates(world: KernelWorld) -> Non
 
 async def test_bytes_in_send_buffers_stay_charged(world: KernelWorld) -> None:
     flow = world.flow()
-    flow.sent = 40_000
+    flow.arrived = WireState(sent=40_000, received=0)
     assert flow.meter.take_up(100_000) == 0
     await world.desk.more(world.account)
     flow.meter.take_up(100_000)

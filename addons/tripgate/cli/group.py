@@ -52,10 +52,10 @@ class Root(TyperGroup):
             code = _report(_usage_line(error), error.exit_code)
         except Failure as error:
             code = _report(str(error), error.exit_code)
-        except LedgerDown as error:
-            code = _report(str(error), 3)
         except (BookError, Fenced, NewerState, StateError) as error:
             code = _report(str(error), 1)
+        except LedgerDown as error:
+            code = _report(str(error), 3)
         except typer.Abort:
             code = _report("stopped: nothing was changed", 1)
         sys.exit(code if isinstance(code, int) else 0)

@@ -11,7 +11,7 @@ from tripgate.cli.command import present
 from tripgate.cli.failure import Mistaken, Refused
 from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, note, table
-from tripgate.statefolder import SYSTEM
+from tripgate.statefolder import LEASES, SYSTEM, group_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,7 +154,7 @@ def _router(settings: "Settings") -> "Router":
     dns = settings.dns
     resolver = Resolver(
         lan=lan_of(settings.lan, settings.subnet or SUBNET),
-        lease_file=str(settings.state / "dnsmasq.leases"),
+        lease_file=str(settings.state / LEASES),
         servers=(f"127.0.0.1#{TLS_PORT}",) if dns.tls else dns.servers,
         canaries=dns.canaries,
         log_queries=False,
@@ -170,7 +170,14 @@ def _router(settings: "Settings") -> "Router":
     uplink = settings.uplink or "auto"
     uplinks = () if uplink == "auto" else tuple(uplink.split(","))
     return systemfiles.Router(
-        _command(settings), str(settings.state), resolver, CAPTIVE_PORT, uplinks, point, dns.tls
+        _command(settings),
+        str(settings.state),
+        resolver,
+        CAPTIVE_PORT,
+        uplinks,
+        point,
+        dns.tls,
+        group=group_id() is not None and settings.state == SYSTEM,
     )
 
 

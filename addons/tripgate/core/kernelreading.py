@@ -16,7 +16,7 @@ _RX_BYTES, _RX_PACKETS, _TX_BYTES, _TX_PACKETS = 0, 1, 8, 9
 Items = list[dict[str, Any]]
 
 
-class ReadingError(ValueError):
+class ReadingError(OSError):
     """The kernel's answer is not what it should be."""
 
 

@@ -13,7 +13,7 @@ _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 
-class SpecError(ValueError):
+class SpecError(OSError):
     """A value that no rule can be made from. One line that names it."""
 
 

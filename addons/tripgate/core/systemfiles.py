@@ -13,6 +13,8 @@ Rules
    it is ready, or has failed and is tried again. No number of failures is the last one.
 7. The gateway has root's files but few of root's powers (CAP_NET_*); a gateway that hangs is
    ended and started again (``WatchdogSec``; the kernel's rules stand meanwhile).
+8. The state folder is the gateway's to give: systemd makes it for the gateway alone, for the group
+   ``tripgate`` where there is one. Any other owner or mode would be systemd's at every start.
 """
 
 from collections.abc import Sequence
@@ -68,7 +70,8 @@ class SystemFile:
 @dataclass(frozen=True, slots=True)
 class Router:
     """What is installed. ``command``: ``tripgate``, its path, and the options of ``up``; ``state``:
-    the state folder, which the services may write to."""
+    the state folder, which the services may write to; ``group``: people of the group ``tripgate``
+    may use it."""
 
     command: tuple[str, ...]
     state: str
@@ -77,6 +80,7 @@ class Router:
     uplinks: tuple[str, ...] = ()
     point: AccessPoint | None = None
     tls: tuple[TlsServer, ...] = ()
+    group: bool = False
 
 
 def files(router: Router) -> list[SystemFile]:
@@ -129,7 +133,9 @@ def _sysctl(uplinks: Sequence[str]) -> list[SystemFile]:
 
 def _gateway_unit(router: Router) -> str:
     return _GATEWAY_UNIT.format(
-        command=" ".join(_word(word) for word in router.command), state=_word(router.state)
+        command=" ".join(_word(word) for word in router.command),
+        state=_word(router.state),
+        group="Group=tripgate\nStateDirectoryMode=2770\n" if router.group else "",
     )
 
 
@@ -162,7 +168,7 @@ ExecStart={command}
 Restart=always
 RestartSec=1
 StateDirectory=tripgate
-ReadWritePaths=-{state}
+{group}ReadWritePaths=-{state}
 RuntimeDirectory=tripgate
 UMask=0007
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE
@@ -205,7 +211,6 @@ StartLimitIntervalSec=0
 ExecStart=/usr/sbin/dnsmasq --conf-file=/{conf} --user=dnsmasq
 Restart=always
 RestartSec=1
-StateDirectory=tripgate
 ReadWritePaths=-{state}
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN
 ProtectSystem=strict

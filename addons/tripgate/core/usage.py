@@ -3,18 +3,22 @@
 Rules
 1. A bucket is a named map of field to bytes. ``life`` and ``trip`` stay (the latter is named by
    the trip's start and expires with the days); the others expire by themselves.
-2. Fields: ``SERVICE|CATEGORY|u`` and ``…|d`` (bytes up and down) and ``overhead``; in ``minute``
-   ``CATEGORY|MINUTE|u``, in ``hosts`` the host name with ``|u``/``|d``.
+2. Fields are short, for there are a million of them in a year: ``cSERVICE|u`` and ``…|d`` (bytes up
+   and down; ``c`` is the letter of the category, ``SERVICE`` is left out where unknown) and
+   ``overhead``; in ``minute`` letter and minute of the block (``v7u``), in ``hosts`` the host name
+   with ``|u``/``|d``.
 3. Names: ``use:DEVICE:LEVEL[:START]``, START being the epoch second at which the bucket begins. A
    day begins at midnight of the plan's zone; hours and ten-minute blocks are UTC.
-4. A reading rounds ``since`` down to the grid of the finest level that still exists there, and
+4. 50 devices and a year fit into ``MOST_MEMORY`` of Redis (``tests/ledger/test_memory.py`` says of
+   which use); ``MOST_HOSTS`` and ``HOST_FIELD`` are chosen for that.
+5. A reading rounds ``since`` down to the grid of the finest level that still exists there, and
    says so: it carries the instant that was used.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tripgate.core.classify import Service
+from tripgate.core.classify import UNKNOWN, Service
 from tripgate.core.model import Period
 
 HOUR_S, DAY_S, BLOCK_S = 3600, 86_400, 600
@@ -22,11 +26,21 @@ KEEP_MINUTES_S = 2 * DAY_S
 KEEP_HOURS_S = 60 * DAY_S
 KEEP_DAYS_S = 2 * 366 * DAY_S
 KEEP_HOSTS_S = 60 * DAY_S
-MOST_HOSTS = 64
+MOST_HOSTS = 32
 MOST_SERVICES = 512
-HOST_FIELD = 60
+HOST_FIELD = 48
+MOST_MEMORY = 64 * 1024 * 1024
 
 OVERHEAD = "overhead"
+OTHER = "other"
+
+LETTERS = {
+    "os-update": "u", "app-store": "a", "cloud-sync": "c", "telemetry": "t", "video": "v",
+    "games": "g", "connectivity-check": "k", "essential": "e", "unknown": "-",
+}  # fmt: skip
+"""The letter of each category in the fields, never given to another one; ``o`` is ``OTHER``'s."""
+
+_CATEGORIES = {letter: category for category, letter in LETTERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +99,15 @@ def _direction(
     now: int,
     starts: Mapping[Period, int],
 ) -> list[Increment]:
-    name = f"{service.name}|{service.category}|{mark}"
+    letter = LETTERS[service.category]
+    name = f"{letter}{'' if service.name == UNKNOWN.name else service.name}|{mark}"
     made = [
         Increment(bucket, name, volume, ttl, MOST_SERVICES)
         for bucket, ttl in _totals(device, now, starts)
     ]
     hour, block = now // HOUR_S * HOUR_S, now // BLOCK_S * BLOCK_S
     made.append(Increment(f"use:{device}:hour:{hour}", name, volume, KEEP_HOURS_S, MOST_SERVICES))
-    minute = f"{service.category}|{now % BLOCK_S // 60}|{mark}"
+    minute = f"{letter}{now % BLOCK_S // 60}{mark}"
     made.append(Increment(f"use:{device}:minute:{block}", minute, volume, KEEP_MINUTES_S))
     known = (host or "unknown")[-HOST_FIELD:]
     hosts = f"use:{device}:hosts:{starts[Period.DAY]}"
@@ -188,11 +203,18 @@ def rows(
 
 
 def _keys(device: str, name: str, people: Mapping[str, str]) -> dict[str, str]:
-    first, _, rest = name.partition("|")
-    category = rest.partition("|")[0]
-    known = {"service": first, "category": category} if "|" in rest else {}
+    first, _, _ = name.rpartition("|")
+    service, category = _service(first)
     return {
-        "service": "unknown", "category": "unknown", **known,
+        "service": service, "category": category,
         "device": device, "person": people.get(device, ""),
-        "host": "unknown" if name == OVERHEAD else first,
+        "host": first or UNKNOWN.name,
     }  # fmt: skip
+
+
+def _service(text: str) -> tuple[str, str]:
+    """Service and category of a field; both unknown for ``overhead`` and what a full bucket holds
+    together as ``other``."""
+    if text in ("", OTHER):
+        return UNKNOWN.name, UNKNOWN.category
+    return text[1:] or UNKNOWN.name, _CATEGORIES.get(text[0], UNKNOWN.category)

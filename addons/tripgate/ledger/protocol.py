@@ -24,11 +24,11 @@ class LedgerDown(Exception):
     """The store did not answer, is the wrong one, or cannot write. Says what to do."""
 
 
-class Fenced(Exception):
+class Fenced(LedgerDown):
     """Another live instance of this gateway id holds the ledger."""
 
 
-class NewerState(Exception):
+class NewerState(LedgerDown):
     """The state was written by a newer tripgate; this one does not touch it."""
 
 

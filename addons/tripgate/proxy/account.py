@@ -9,13 +9,15 @@ Rules
 3. Every chunk's ``taken`` goes to the progress page before its bytes move.
 4. What a server has sent is billed, read or not. Near a limit the receive windows of all flows
    together stay within half of what is left, from the connect on: a window that was once offered
-   cannot be taken back.
+   cannot be taken back. So the first flow's share is one among ``crowd``: the others of a page
+   come before its window is used up. And what was offered to a flow that is slow to use it, or
+   has arrived and waits, is not left any more: it is shared out to nobody else.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from tripgate.core.bucket import Bucket
 from tripgate.core.lease import Budget
@@ -24,6 +26,9 @@ from tripgate.core.model import PACKET, Limit
 
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
+
+HOLD_STEP = 16 * 1024
+"""Bytes that move at least before the windows are shared out anew."""
 
 FREE = 1 << 62
 """A window, or what is left, without bound."""
@@ -90,6 +95,9 @@ class Lease:
 class Account:
     """The meter's side of one device."""
 
+    crowd: ClassVar[int] = 8
+    """Flows that a device is taken to have at least, when receive windows are shared out."""
+
     def __init__(self, device: str, opener: Callable[["Account"], None]) -> None:
         self.device = device
         self._opener = opener
@@ -102,6 +110,8 @@ class Account:
         self.reached: tuple[Limit, ...] = ()
         """Soft limits that are used up, as the last grant said."""
         self._share = FREE
+        self._edges: dict[Metered, int] = {}
+        """How much each server may send in all, by the windows that were offered."""
         self._hold_below, self._hold_above = NEAR, FREE
         self._nothing = Budget(revoked=True)
 
@@ -158,6 +168,11 @@ class Account:
         else:
             flow.window(self._share)
 
+    def first_window(self) -> int:
+        """What the SYN of one flow more may offer."""
+        room = self._room()
+        return room // (2 * max(self.crowd, len(self.flows) + 1)) if room <= NEAR else FREE
+
     def hold_windows(self) -> None:
         """Share out the receive windows anew, after a change of what is left."""
         self._hold(self._room())
@@ -165,16 +180,30 @@ class Account:
     def _room(self) -> int:
         return FREE if self.beyond is None else self.beyond + self.budget.left
 
+    def _promised(self) -> int:
+        """Bytes that servers may send, or have sent, by the windows that were offered them."""
+        total = 0
+        for flow in self.flows:
+            down, wire = flow.meter.down, flow.wire()
+            window = 0 if self._share == FREE else self._share
+            arrived = wire.received if wire else down
+            taken = min(arrived, down + window // 2)  # out of the window, on its way
+            edge = max(self._edges.get(flow, 0), arrived, taken + window)
+            self._edges[flow] = edge
+            total += edge - down
+        return total
+
     def _share_of(self, room: int) -> int:
-        return room // (2 * max(1, len(self.flows)))
+        return room // (2 * max(self.crowd, len(self.flows)))
 
     def _hold(self, room: int) -> None:
         near = room <= NEAR
-        share = self._share_of(room) if near else FREE
+        free = max(0, room - self._promised()) if near else 0
+        share = self._share_of(free) if near else FREE
         if not near and self._share == FREE:
             return
         self._share = share
-        self._hold_below = 4 * room // 5 if near else NEAR
+        self._hold_below = room - max(HOLD_STEP, free // 5) if near else NEAR
         self._hold_above = 4 * room // 3 if near else FREE
         for flow in self.flows:
             flow.window(share)
@@ -215,6 +244,7 @@ class Account:
         flow.meter.end(wire)
         self._post(flow, None, hold=False)
         self.flows.discard(flow)
+        self._edges.pop(flow, None)
         self.moved()
 
     def rotate(self) -> None:

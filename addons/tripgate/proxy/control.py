@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ WRITE_S = 2.0
 
 
 async def serve(path: Path, status: Callable[[], Awaitable[dict[str, Any]]]) -> asyncio.Server:
-    """Listen on ``path`` (mode 0600); a stale socket of a dead gateway is replaced."""
+    """Listen on ``path`` (mode 0600, or 0660 where a group shares the folder); a stale socket of a
+    dead gateway is replaced."""
 
     async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -24,5 +26,5 @@ async def serve(path: Path, status: Callable[[], Awaitable[dict[str, Any]]]) -> 
 
     path.unlink(missing_ok=True)
     server = await asyncio.start_unix_server(tell, str(path), backlog=16)
-    path.chmod(0o600)
+    path.chmod(0o660 if path.parent.stat().st_mode & stat.S_IWGRP else 0o600)
     return server

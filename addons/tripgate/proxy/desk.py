@@ -36,6 +36,7 @@ RETRY_S = 5.0
 RETRY_EVERY_S = 0.25
 REFUSAL_STANDS_S = 1.0
 STALE_TRIES = 8
+AGAIN_LEDGER_S, AGAIN_CAP_S = 2.0, 20.0
 REFUSED_S = 10.0
 
 log = logging.getLogger("tripgate.desk")
@@ -100,6 +101,13 @@ class LeaseDesk:
                 self._follow_book(account)
             self.judge.follow(self.accounts.values())
             self.version = version  # last: what failed before it is tried again
+
+    def forget_idle(self) -> None:
+        """Accounts of devices that are not approved, once nothing of them is left to settle."""
+        for device, account in list(self.accounts.items()):
+            busy = account.lease or account.closing or account.flows or device in self._asking
+            if not busy and not self._may_have_bytes(account):
+                del self.accounts[device]
 
     def turn(self, *, force: bool = False) -> None:
         """Follow the uplink, and let the periods follow the clock, once it is trusted (or the
@@ -169,6 +177,14 @@ class LeaseDesk:
         """Ask ahead, while there still is budget."""
         if account.device not in self._asking and account.refusal is None:
             self._ask_soon(account)
+
+    def try_again(self, account: Account) -> None:
+        """A refusal is not for ever: others give back, the ledger returns. It stands meanwhile."""
+        refusal = account.refusal
+        if refusal is not None and account.device not in self._asking:
+            patience = AGAIN_LEDGER_S if refusal.kind == "ledger" else AGAIN_CAP_S
+            if self.clock.monotonic() - refusal.at >= patience:
+                self._ask_soon(account)
 
     async def more(self, account: Account) -> bool:
         """Wait for a grant; False: there is none to be had (see ``refusal``), all flows are cut.

@@ -5,21 +5,28 @@ Rules
    cannot change its mind in between (DNS rebinding).
 2. Addresses are tried in turn without waiting long for a dead one (Happy Eyeballs, RFC 8305).
 3. Everything has a deadline.
+4. What was read and not yet taken is no longer in the receive window, and the kernel lets as much
+   in again. So a stream reads once and then waits until that was taken (``READ_AHEAD``).
 """
 
 import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 
-from tripgate.core.address import IPAddress
+from tripgate.core.address import IPAddress, is_literal
+from tripgate.proxy import upstream
 
 CONNECT_S = 10.0
 STAGGER_S = 0.25
-READ_AHEAD = 64 * 1024
+READ_AHEAD = 1
 SEND_QUEUE = 64 * 1024
+
+_RESOLVERS = ThreadPoolExecutor(32, thread_name_prefix="resolver")
+"""Slow names wait here, and not where everything else that blocks is done."""
 
 Check = Callable[[IPAddress], str | None]
 """Says why an address is refused, or ``None``."""
@@ -41,8 +48,10 @@ class UpstreamProtocol(asyncio.StreamReaderProtocol):
         super().connection_lost(exc)
 
 
-async def connect(host: str, port: int, check: Check) -> socket.socket:
-    """A connected, non-blocking socket.
+async def connect(
+    host: str, port: int, check: Check, window: int = upstream.SYN_WINDOW
+) -> socket.socket:
+    """A connected, non-blocking socket, whose SYN offered at most ``window`` bytes.
 
     Raises :class:`Refused`, ``OSError`` (unreachable, unknown name) or ``TimeoutError``.
     """
@@ -51,13 +60,31 @@ async def connect(host: str, port: int, check: Check) -> socket.socket:
         allowed = [info for info in infos if not check(_address(info))]
         if infos and not allowed:
             raise Refused(check(_address(infos[0])))
-        return await start_connection(allowed, happy_eyeballs_delay=STAGGER_S)
+        return await start_connection(
+            allowed,
+            happy_eyeballs_delay=STAGGER_S,
+            socket_factory=lambda info: _socket(info, window),
+        )
+
+
+def _socket(info: AddrInfoType, window: int) -> socket.socket:
+    family, kind, protocol, *_ = info
+    sock = socket.socket(family, kind, protocol)
+    if window < upstream.SYN_WINDOW:
+        upstream.set_window(sock, window, held=False)
+    return sock
 
 
 async def resolve(host: str, port: int) -> Sequence[AddrInfoType]:
-    """TCP addresses of ``host``; a literal needs no resolver."""
-    loop = asyncio.get_running_loop()
-    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    """TCP addresses of ``host``; a literal needs no resolver, and waits for nobody."""
+    if is_literal(host):
+        return _lookup(host, port, socket.AI_NUMERICHOST)
+    return await asyncio.get_running_loop().run_in_executor(_RESOLVERS, _lookup, host, port)
+
+
+def _lookup(host: str, port: int, flags: int = 0) -> Sequence[AddrInfoType]:
+    kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
+    return socket.getaddrinfo(host, port, type=kind, proto=protocol, flags=flags)
 
 
 def _address(info: AddrInfoType) -> IPAddress:

@@ -23,6 +23,14 @@ from tripgate.proxy.desk import LeaseDesk
 LOOK_S = 0.5
 """A waiting flow looks this often whether it is still slowed."""
 
+DOUBLED = 2
+"""The kernel doubles a receive buffer for its own bookkeeping, lifts the clamp when it measures
+segments, and offers nearly all of the buffer where they come packed well (GRO)."""
+
+READ_MOST, READ_LEAST = 256 * 1024, 1024
+"""Bytes that the transport reads at once. Two reads may be under way, one held back by the meter,
+one behind it: near a limit half of the window at most, and not in it any more."""
+
 
 def reset(transport: asyncio.WriteTransport) -> None:
     """Close with RST, now."""
@@ -131,7 +139,9 @@ class Flow:
     def window(self, volume: int) -> None:
         """Offer the server at most ``volume`` bytes beyond what was read."""
         if (sock := self._socket()) is not None:
-            self._held = upstream.set_window(sock, volume, held=self._held)
+            self._held = upstream.set_window(sock, volume // DOUBLED, held=self._held)
+            reads = min(READ_MOST, max(READ_LEAST, volume // 4))
+            self.transport.max_size = reads  # type: ignore[union-attr]  # asyncio's, undeclared
 
     def cut(self) -> bool:
         """Reset both sides; False: that was done before."""

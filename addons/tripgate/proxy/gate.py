@@ -194,8 +194,11 @@ class Gate:
             raise Turned("ledger", str(error)) from error
         return device.id
 
-    async def connect(self, who: Client, host: str, port: int) -> socket.socket:
-        """A connection to an allowed address. Raises :class:`Turned` or ``OSError``."""
+    async def connect(self, who: Client, host: str, port: int, window: int) -> socket.socket:
+        """A connection to an allowed address, whose SYN offered at most ``window`` bytes.
+
+        Raises :class:`Turned` or ``OSError``.
+        """
 
         def check(ip: IPAddress) -> str | None:
             own = dial.is_own(ip)
@@ -204,7 +207,7 @@ class Gate:
             return address.destination_refused(ip, own=own, local_client=who.local)
 
         try:
-            return await dial.connect(host, port, check)
+            return await dial.connect(host, port, check, window)
         except dial.Refused as refused:
             raise Turned("destination", str(refused)) from refused
 

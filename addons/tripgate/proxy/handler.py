@@ -22,7 +22,7 @@ from mitmproxy.proxy.server import ConnectionIO
 
 from tripgate.core.meter import Meter
 from tripgate.proxy import dial
-from tripgate.proxy.flow import Flow, reset
+from tripgate.proxy.flow import DOUBLED, Flow, reset
 from tripgate.proxy.gate import Client, Gate, Turned
 from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
 
@@ -140,10 +140,10 @@ class Handler(mode_servers.ProxyConnectionHandler):
         host, port = str(server.address[0]), int(server.address[1])
         device = await self.gate.admit(self.who, self.gate.name(host))
         server.timestamp_start = time.time()
-        sock = await self.gate.connect(self.who, host, port)
+        account = self.gate.desk.account(device)
+        sock = await self.gate.connect(self.who, host, port, account.first_window() // DOUBLED)
         server.timestamp_tcp_setup = time.time()
         address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
-        account = self.gate.desk.account(device)
         meter = Meter(
             lambda: account.budget, self.gate.name(host), str(address), family=address.version
         )

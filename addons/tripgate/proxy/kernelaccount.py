@@ -19,6 +19,9 @@ from tripgate.core.meter import WireState
 from tripgate.core.model import PACKET, Limit
 from tripgate.proxy.account import Account, Lease, Metered, Slot
 
+SCARCE = 64 * 1024 * 1024
+"""Bytes beyond the lease below which idle devices give their slices back like all others."""
+
 SHARED_FROM = 64 * 1024
 
 SLICE_LEAST = 4 * 1024 * 1024
@@ -44,6 +47,8 @@ class KernelAccount(Account):
     ``refill`` shares the budgets out to the kernel.
     """
 
+    crowd = 1
+
     def __init__(self, device: str, opener: Callable[[Account], None]) -> None:
         super().__init__(device, opener)
         self._attribution = Attribution()
@@ -59,7 +64,8 @@ class KernelAccount(Account):
 
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
-        return not self.present and super().idle(now)
+        scarce = self.beyond is not None and self.beyond < SCARCE
+        return (scarce or not self.present) and super().idle(now)
 
     @property
     def exhausted(self) -> bool:
@@ -78,6 +84,10 @@ class KernelAccount(Account):
 
     def moved(self) -> None:
         self.hold()
+
+    def _promised(self) -> int:
+        """What arrived is in the kernel's counts; windows are shared out as they were."""
+        return 0
 
     def collect(self, *, everything: bool = False) -> None:
         for flow in self.flows:

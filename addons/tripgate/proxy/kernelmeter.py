@@ -123,13 +123,17 @@ class KernelMeter:
             log.warning("the kernel's quotas cannot be set: %s", error)
 
     def _part(self, device: Device) -> int:
+        if not _open(device) and device.id not in self._desk.accounts:
+            return 0
         account = self._desk.account(device.id)
         assert isinstance(account, KernelAccount)
         account.present = device.id in self.present
         account.refill = self.refill
         account.dry = device.slot in self._spent
-        if _open(device) and account.present and account.needs_lease:
-            self._desk.low(account)
+        if _open(device) and account.present:
+            if account.needs_lease:
+                self._desk.low(account)
+            self._desk.try_again(account)
         volume = account.hold_for_kernel(_open(device), self._pace.most(account))
         self._pace.let(device.id, volume)
         return volume

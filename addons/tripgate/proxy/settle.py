@@ -60,6 +60,7 @@ class Settler:
         while True:
             await asyncio.sleep(EVERY_S)
             self._desk.turn()
+            self._desk.forget_idle()
             self.read()
             self.measure()
             self._desk.judge.follow(self._desk.accounts.values())

@@ -21,6 +21,10 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """``SO_LINGER`` on with zero seconds: close sends RST and drops what is queued."""
 
 WINDOW_MIN = 2 * 1024
+SYN_WINDOW = 64 * 1024
+"""What a SYN offers by itself. A smaller window must be there before it; that costs the window
+scale, so a window of this size and above waits for the connection."""
+
 WINDOW_FREE = 1024 * 1024
 """A window of this size and above is left to the kernel's autotuning."""
 

@@ -190,11 +190,11 @@ def _amounts(value: object) -> bool:
     )
 
 
-def _lease(value: dict[str, str]) -> bool:
+def _lease(value: Any) -> bool:
     """A state of the two, what was granted and settled, and where it counts."""
     rest = {name: one for name, one in value.items() if name not in ("state", "device")}
     known = value.get("state") in ("open", "closed") and {"granted", "settled"} <= rest.keys()
-    return known and _amounts(rest)
+    return bool(known and _amounts(rest))
 
 
 def _entry(value: object) -> bool:

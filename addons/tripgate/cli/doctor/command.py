@@ -1,6 +1,7 @@
 """The command ``tripgate doctor``."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -8,10 +9,11 @@ import typer
 
 from tripgate.cli.command import present
 from tripgate.cli.control import ask
-from tripgate.cli.doctor import clock, network, redis, software, storage, sysctls
+from tripgate.cli.doctor import clock, network, redis, router, software, storage, sysctls
 from tripgate.cli.doctor.finding import Check, Finding, Machine, Result
 from tripgate.cli.options import Json, State, example
 from tripgate.cli.output import Column, table
+from tripgate.core.endpoint import Endpoint, parse_endpoint
 from tripgate.statefind import find
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     sysctls.sysctls,
     network.gateway,
     network.ports,
+    router.router,
 )
 
 
@@ -69,14 +72,29 @@ def look_at(state: Path | None) -> Machine:
         settings = load(state=folder.path)
     except SettingsError as error:
         return Machine(folder, problem="; ".join(str(error).splitlines()), status=status)
+    own = {name: getattr(settings, name) for name in OPTIONS}
+    said = status or {}
+    lan = said.get("lan", settings.lan)
     return Machine(
         folder,
-        endpoints={name: getattr(settings, name) for name in OPTIONS},
+        endpoints={**own, **listens(said.get("listens"))},
         redis=settings.redis.get_secret_value() if settings.redis else None,
         router=(settings.lan or "", settings.uplink) if settings.mode == "router" else None,
         trust_host=settings.clock.trust == "host",
+        mode=str(said.get("mode", settings.mode)),
+        lan=lan if isinstance(lan, str) else None,
         status=status,
     )
+
+
+def listens(said: object) -> dict[str, Endpoint | None]:
+    """Where a live gateway says that it listens; what is odd is left out."""
+    found: dict[str, Endpoint | None] = {}
+    for name, text in said.items() if isinstance(said, dict) else ():
+        with contextlib.suppress(ValueError):
+            if name in OPTIONS:
+                found[name] = parse_endpoint(str(text))
+    return found
 
 
 async def examine(machine: Machine) -> list[Finding]:

@@ -31,7 +31,8 @@ class Finding:
 class Machine:
     """What is looked at.
 
-    ``endpoints``: where the settings let each server listen, by option; ``redis``: the Redis that
+    ``endpoints``: where each server listens, by option: as the live gateway says, else as the
+    settings have it; ``mode`` and ``lan`` (the LAN's link) likewise; ``redis``: the Redis that
     the settings name, if any; ``router``: the settings' LAN interface and uplinks in router mode;
     ``problem``: why there are no settings; ``status``: what the live gateway says, if there is one.
     """
@@ -41,6 +42,8 @@ class Machine:
     redis: str | None = None
     router: tuple[str, str] | None = None
     trust_host: bool = False
+    mode: str = "explicit"
+    lan: str | None = None
     problem: str = ""
     status: Mapping[str, Any] | None = None
 

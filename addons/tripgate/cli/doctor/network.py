@@ -2,8 +2,8 @@
 
 Rules
 1. Without a live gateway every port of the settings must be free.
-2. With one, whoever listens there must answer as that server does; a free port means that the
-   gateway was told to listen elsewhere.
+2. With one, its own addresses are looked at, whatever the settings say: whoever listens there must
+   answer as that server does, and a free port is a server that is gone.
 3. A probe sends nothing that the gateway would pass on.
 """
 
@@ -50,7 +50,8 @@ async def _port(name: str, endpoint: Endpoint | None, *, running: bool) -> Findi
         return fail(check, f"{endpoint} needs root", f"use --{name} with a port above 1023")
     if problem is None:
         if running:
-            return warn(check, f"{endpoint} is free", "the gateway was told to listen elsewhere")
+            mend = "start the gateway again: its server there is gone"
+            return warn(check, f"{endpoint} is free", mend)
         return ok(check, f"{endpoint} is free")
     if not running:
         return fail(check, f"{endpoint} is taken", mend)

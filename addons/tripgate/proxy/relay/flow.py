@@ -18,15 +18,12 @@ from tripgate.proxy import upstream
 from tripgate.proxy.account import FREE
 from tripgate.proxy.relay.engine import BOTH, Engine
 from tripgate.proxy.relay.lane import Lane
+from tripgate.proxy.relay.peek import Peek
 from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.throttle import AHEAD, Throttle
 from tripgate.proxy.relay.way import GONE, Way
 
 READABLE = select.EPOLLIN | GONE
-
-SYN_WINDOW = 64 * 1024
-"""A smaller window must be there before the SYN, which offers up to this much; it costs the window
-scale, so a window of this size and above waits for the connection."""
 
 
 class RelayFlow:
@@ -43,6 +40,7 @@ class RelayFlow:
         "_purse",
         "_throttle",
         "_up",
+        "address",
         "asked_window",
         "client",
         "crowd",
@@ -51,12 +49,11 @@ class RelayFlow:
         "server",
     )  # fmt: skip
 
-    def __init__(
-        self, lane: Lane, purse: Purse, meter: WireMeter, client: socket.socket, crowd: str
-    ) -> None:
+    def __init__(self, lane: Lane, purse: Purse, meter: WireMeter, peek: Peek) -> None:
         self.meter = meter
-        self.client = client
-        self.crowd = crowd
+        self.client = peek.sock
+        self.address = peek.client[0]
+        self.crowd = peek.crowd
         self.engine: Engine = lane.engine
         self._lane = lane
         self._purse = purse
@@ -196,7 +193,7 @@ class RelayFlow:
         """Offer the server at most ``volume`` bytes beyond what was read."""
         self.asked_window = volume
         volume = volume if self._throttle is None else min(volume, AHEAD)
-        if self._connected or volume < SYN_WINDOW:
+        if self._connected or volume < upstream.SYN_WINDOW:
             self._held = upstream.set_window(self.server, volume, held=self._held)
 
     def slow(self, bucket: Bucket | None) -> None:

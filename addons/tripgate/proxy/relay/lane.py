@@ -1,12 +1,13 @@
 """What all connections of the relay share: the engine, the queues of deadlines, the crowd.
 
 Rules
-1. A client address has at most ``PER_DEVICE`` connections, all together ``IN_ALL``; a device that
-   has several addresses is bounded by its account too (:mod:`tripgate.proxy.relay.relay`).
+1. A crowd has at most ``PER_DEVICE`` connections, all together ``IN_ALL``. A device is a crowd;
+   those who are not let in are one together, so that they cannot keep the others out.
 2. Whoever was counted in is counted out, once.
 """
 
 from collections import Counter
+from collections.abc import Callable
 
 from tripgate.proxy.dial import CONNECT_S
 from tripgate.proxy.gate import IN_ALL, PER_DEVICE
@@ -28,7 +29,9 @@ HALF_IDLE_S = 240.0
 class Lane:
     """The state between the connections."""
 
-    def __init__(self, engine: Engine, stats: Stats) -> None:
+    def __init__(self, engine: Engine, stats: Stats, crowd_of: Callable[[str], str] = str) -> None:
+        """``crowd_of``: whose connection it is that comes from an address."""
+        self.crowd_of = crowd_of
         self.engine = engine
         self.stats = stats
         self.hushed = engine.deadlines(HUSH_S)

@@ -33,6 +33,7 @@ class Peek:
         "_late",
         "_seen",
         "_sniffer",
+        "address",
         "client",
         "crowd",
         "destination",
@@ -51,7 +52,8 @@ class Peek:
     ) -> None:
         self.sock = sock
         self.client = client
-        self.crowd = client[0]
+        self.crowd = lane.crowd_of(client[0])
+        self.address = client[0]
         self.destination = destination
         self.over = False
         self.refused_once = False

@@ -38,9 +38,10 @@ class Relay(Lane):
         own: Callable[[IPAddress], bool],
         loop: asyncio.AbstractEventLoop,
         mtu: int = MTU,
+        crowd_of: Callable[[str], str] = str,
     ) -> None:
         self.desk = desk
-        super().__init__(Engine(loop, desk.clock.monotonic), desk.stats)
+        super().__init__(Engine(loop, desk.clock.monotonic), desk.stats, crowd_of)
         self._decide = decide
         self._destinations = Destinations(own)
         self._purses: dict[str, Purse] = {}
@@ -52,7 +53,7 @@ class Relay(Lane):
 
     def cut(self, client: str) -> None:
         """End what is open at a client's address: it belongs to another device now."""
-        self.engine.abort(lambda one: getattr(one, "crowd", None) == client)
+        self.engine.abort(lambda one: getattr(one, "address", None) == client)
 
     # -- clients ----------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class Relay(Lane):
         peek.end()
         purse = self._purse(verdict.account)
         meter = WireMeter(purse.budget, verdict.name or asked.name, host, cost)
-        flow = RelayFlow(self, purse, meter, peek.sock, peek.crowd)
+        flow = RelayFlow(self, purse, meter, peek)
         self.engine.hand_over(peek.sock.fileno(), flow)
         self.stats.verdicts["allow"] += 1
         flow.connect(server, asked.destination, verdict.mark)

@@ -1,0 +1,187 @@
+"""deploy/pi/install.sh on a clean Debian: installed, started by hand, taken back, nothing left."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import piroot
+from tests.deploy.piroot import PiRoot
+from tests.lab.lab import LAN4, Lab, needs_lab, server4, wait_until
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = "deploy/pi/install.sh"
+INSTALL = (
+    f"/mnt/{SCRIPT}", "--yes", "--lan", "lan0", "--uplink", "wan0", "--plan", "5GB",
+    "--person", "anna",
+)  # fmt: skip
+UNITS = ("tripgate", "tripgate-dnsmasq", "tripgate-captive", "tripgate-prometheus")
+
+
+def install_here(*options: str) -> "subprocess.CompletedProcess[str]":
+    """On this machine: only what changes nothing."""
+    return subprocess.run(
+        [ROOT / SCRIPT, *options], capture_output=True, text=True, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def test_help_names_every_option() -> None:
+    told = set(re.findall(r"--[a-z-]+", install_here("--help").stdout))
+    known = set(re.findall(r"^ +((?:--[a-z-]+(?: \| )?)+)\)", (ROOT / SCRIPT).read_text(), re.M))
+    assert told >= {one for line in known for one in line.split(" | ")}
+
+
+def test_a_dry_run_says_every_step_and_does_none() -> None:
+    done = install_here("--dry-run", "--yes", "--lan", "lan0")
+    said = [line for line in done.stderr.splitlines() if line.endswith("(not done: --dry-run)")]
+    assert (done.returncode, len(said)) == (0, 9), done.stderr
+    assert not Path("/etc/tripgate/tripgate.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--lan", "a b"], "name an interface"),
+        (["--lan", "lan0", "--plan", "10 GB; reboot"], "a volume, as in 10GB"),
+        (["--lan", "wlan0", "--country", "de"], "two capital letters"),
+        (["--lan", "wlan0", "--country", "DE", "--ssid", 'a"b'], "1 to 32 letters"),
+        (["--lan", "lan0", "--person", "Anna"], "a-z, 0-9 and hyphens"),
+        (["--lan", "lan0", "--tz", "$(id)"], "as in Europe/Lisbon"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_refused(options: list[str], said: str) -> None:
+    done = install_here("--dry-run", "--yes", *options)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    "password", ["short", 'quote"here', "back\\slash", "a|bcdefgh", " spaced1 "]
+)
+def test_a_password_that_hostapd_or_the_file_would_misread_is_refused(
+    password: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text(password + "\n")
+    wifi = ("--lan", "wlan0", "--country", "DE", "--password-file", str(file))
+    done = install_here("--dry-run", "--yes", *wifi)
+    assert (done.returncode, password in done.stderr) == (1, False)
+
+
+@pytest.mark.parametrize("options", [["--nonsense"], ["--lan"], ["--purge"]])
+def test_wrong_usage_is_exit_2(options: list[str]) -> None:
+    assert install_here(*options).returncode == 2
+
+
+# ---- in a root of its own --------------------------------------------------------------------
+
+slow = [pytest.mark.slow, pytest.mark.timeout(2 * piroot.MAKE_S)]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PiRoot]:
+    """A Debian 12 without anything of ours."""
+    needs_lab()
+    if not shutil.which("mmdebstrap"):
+        pytest.skip("needs mmdebstrap")
+    folder = tmp_path_factory.mktemp("pi") / "root"
+    yield piroot.make(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def before(clean: PiRoot) -> set[str]:
+    return clean.files()
+
+
+@pytest.fixture(scope="module")
+def installed(clean: PiRoot, before: set[str]) -> PiRoot:
+    clean.run(*INSTALL)
+    return clean
+
+
+class TestOnDebian12:
+    """In this order."""
+
+    pytestmark = slow
+
+    def test_it_installs(self, installed: PiRoot) -> None:
+        assert installed.run("tripgate", "--help").returncode == 0
+
+    def test_a_second_run_changes_nothing(self, installed: PiRoot) -> None:
+        folders = [installed.path / name for name in ("etc/systemd/system", "etc/tripgate")]
+        seen = [(f, f.lstat().st_mtime_ns) for folder in folders for f in folder.rglob("*")]
+        installed.run(*INSTALL)
+        assert [(f, f.lstat().st_mtime_ns) for f, _ in seen] == seen
+
+    def test_systemd_understands_the_units(self, installed: PiRoot) -> None:
+        units = [f"{name}.service" for name in UNITS]
+        done = installed.run("systemd-analyze", "verify", "--man=no", *units)
+        assert (done.stdout, done.stderr) == ("", "")
+
+    @pytest.mark.parametrize("name", UNITS)
+    def test_a_service_starts_with_the_machine(self, installed: PiRoot, name: str) -> None:
+        wants = installed.path / "etc/systemd/system/multi-user.target.wants"
+        assert (wants / f"{name}.service").is_symlink()
+
+    @pytest.mark.parametrize("name", ["hostapd", "prometheus"])
+    def test_debians_own_services_do_not(self, installed: PiRoot, name: str) -> None:
+        wants = installed.path / "etc/systemd/system/multi-user.target.wants"
+        assert not (wants / f"{name}.service").is_symlink()
+
+    def test_the_settings_are_roots_alone(self, installed: PiRoot) -> None:
+        config = installed.path / "etc/tripgate/tripgate.toml"
+        assert config.stat().st_mode & 0o777 == 0o600
+
+    def test_its_services_meter_a_device(self, installed: PiRoot) -> None:
+        with Lab(devices=1, prefix="tgi") as lab:
+            env = {**installed.environment, "TRIPGATE_CLOCK_TRUST": "host"}
+            log = (installed.path.parent / "services.log").open("w")
+            with log:
+                for name in ("tripgate", "tripgate-dnsmasq", "tripgate-captive"):
+                    argv = installed.service(f"{name}.service")
+                    lab.spawn(lab.gateway, argv, stdout=log, stderr=log, env=env)
+                    if name == "tripgate":
+                        wait_until(lambda: _answers(installed), "the gateway answers", 60)
+            _meters(installed, lab)
+
+    def test_uninstalled_it_leaves_the_counts(self, installed: PiRoot) -> None:
+        installed.run(f"/mnt/{SCRIPT}", "--uninstall")
+        assert (installed.path / "var/lib/tripgate/gateway.json").exists()
+
+    def test_purged_it_leaves_nothing(self, installed: PiRoot, before: set[str]) -> None:
+        installed.run(f"/mnt/{SCRIPT}", "--uninstall", "--purge")
+        left = installed.files() - before
+        assert {one for one in left if "tripgate" in one} == set()
+        # Debian's packages leave accounts, their backups and caches of the loader.
+        assert [one for one in left if not re.match(r"/etc/|/var/lib/|/usr/share/", one)] == []
+
+
+def _tripgate(root: PiRoot, *words: str, check: bool = True) -> str:
+    return root.run("tripgate", *words, "--json", check=check).stdout
+
+
+def _answers(root: PiRoot) -> bool:
+    return root.run("tripgate", "status", check=False).returncode == 0
+
+
+def _meters(root: PiRoot, lab: Lab) -> None:
+    """A device is let in and loads something."""
+    lab.run(lab.device(1), ["ping", "-c", "1", "-W", "1", f"{LAN4}.1"], check=False)
+    wait_until(lambda: bool(json.loads(_tripgate(root, "device", "list"))), "the device", 30)
+    (device,) = json.loads(_tripgate(root, "device", "list"))
+    _tripgate(root, "plan", "set", "--volume", "5GB", "--valid", "30d")
+    _tripgate(root, "device", "approve", device["id"])
+    lab.run(lab.device(1), ["ping", "-q", "-c", "5", "-i", "0.2", "-s", "700", server4(1)])
+
+    def used() -> int:
+        rows = json.loads(_tripgate(root, "usage", "--by", "device"))["rows"]
+        return sum(row["total"] for row in rows if row["id"] == device["id"])
+
+    wait_until(lambda: used() == lab.truth(server4(1)).total > 0, "all that the carrier saw", 30)
+    assert (root.path / "var/lib/tripgate/dhcp.leases").exists()
