@@ -1,15 +1,18 @@
-"""The forecast of a live plan, from the hours that the ledger keeps.
+"""What the hours that the ledger keeps say: of the plan's end, of what policies have saved.
 
-The plan pays for the gateway's own bytes and for those without an owner too: they are in it.
+The plan pays for the gateway's own bytes and for those without an owner too: they are in its
+forecast.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from tripgate.core import usage
+from tripgate.core import heldback, usage
 from tripgate.core.book import Book
 from tripgate.core.forecast import DAY_H, HOUR_S, Forecast, forecast
+from tripgate.core.limits import targets_of
 from tripgate.core.model import NOBODYS
+from tripgate.core.policy import Policy
 from tripgate.ledger.protocol import Ledger
 
 LOOK_BACK_S = 7 * DAY_H * HOUR_S
@@ -37,3 +40,35 @@ async def hours(ledger: Ledger, devices: list[str], since: int, until: int) -> C
         moved = sum(volume for field, volume in bucket.items() if field != usage.OVERHEAD)
         past[int(name.rpartition(":")[2])] += moved
     return past
+
+
+async def estimates(
+    ledger: Ledger, book: Book, policies: Sequence[Policy], seen: Mapping[str, int], now: int
+) -> dict[str, int | None]:
+    """What each policy has saved, by its id. Raises ``LedgerDown``."""
+    if not policies:
+        return {}
+    begun = min(heldback.since(one, now) for one in policies) - heldback.BEFORE_S
+    devices = [one for one in book.devices if seen.get(one, 0) >= begun]
+    reading = usage.hours_reading(devices, begun, now)
+    buckets = await ledger.buckets(reading.names)
+    made: dict[str, int | None] = {}
+    for policy in policies:
+        past: Counter[int] = Counter()
+        first = now
+        for name, device, bucket in zip(reading.names, reading.devices, buckets, strict=True):
+            if bucket and policy.target in targets_of(book.devices[device]):
+                hour = int(name.rpartition(":")[2])
+                first = min(first, hour)
+                past[hour] += _of(policy, bucket)
+        made[policy.id] = heldback.saved(policy, past, first, now)
+    return made
+
+
+def _of(policy: Policy, bucket: Mapping[str, int]) -> int:
+    """The bytes of what a policy is on."""
+    return sum(
+        volume
+        for service, category, volume in usage.services(bucket)
+        if heldback.concerns(policy, service, category)
+    )
