@@ -100,6 +100,7 @@ class PlanDocument(TypedDict):
     day: str
     billing_day: int
     unit: str
+    uplink: str | None
 
 
 class AuditDocument(TypedDict):
@@ -256,6 +257,7 @@ def _plan_document(read: Snapshot, plan: Plan, used: int, given: int = 0) -> Pla
         "day": plan.day,
         "billing_day": plan.billing_day,
         "unit": plan.unit,
+        "uplink": plan.uplink,
     }
 
 

@@ -1,5 +1,5 @@
-"""``GET /``, ``POST /claim``, ``POST /ask``: what a device is told about itself, how the first owner
-is made, how a device asks for more.
+"""``GET /``, ``POST /claim``, ``POST /ask``: what a device is told about itself, how the first
+owner is made, how a device asks for more.
 
 Rules
 1. A device that nobody knows is entered as pending, so that its page can name it.

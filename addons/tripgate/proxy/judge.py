@@ -52,6 +52,11 @@ class Judge:
         """What moves now costs nothing."""
         return uplinks.unmetered(self._book, self.uplinks())
 
+    @property
+    def plan_pays(self) -> bool:
+        """What moves now is the plan's."""
+        return uplinks.plan_pays(self._book, self.uplinks())
+
     def verdict(self, account: Account, host: str | None) -> Verdict:
         """On a flow of the account to ``host`` (a clean name, or none)."""
         device = self._book.devices.get(account.device)
