@@ -48,3 +48,12 @@ def test_a_password_of_redis_is_not_told(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert "secret" not in told(capsys, tmp_path, redis="redis://:secret@127.0.0.1:6379")
+
+
+def test_a_router_tells_its_lan_and_no_proxy(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = told(capsys, tmp_path, mode="router", lan="lan0", uplink="wan0")
+    assert "LAN          10.77.0.1 (interface lan0) " in said
+    assert "Portal       http://10.77.0.1/ " in said
+    assert "proxy" not in said

@@ -17,15 +17,18 @@ from tripgate.settings import Settings
 from tripgate.wiring import Gateway
 
 EVERY_S = 1.0
+PORTAL = "open it on a device: its use and its caps"
 
 
 def announce(settings: Settings, claim: str | None = None) -> None:
     """Print the addresses, one a line, and what to do with them; ``claim``: the one-time code."""
-    host = own_address()
+    routed = settings.mode == "router"
+    host = settings.subnet.partition("/")[0] if routed else own_address()
     lines = [
+        *(_hotspot(settings, host) if routed else ()),
         ("HTTP proxy", _shown(settings.listen, host), "set it as HTTP and HTTPS proxy of a device"),
         ("SOCKS5 proxy", _shown(settings.socks, host), "for programs that speak SOCKS"),
-        ("Portal", _url(settings.portal, host), "open it on a device: its use and its caps"),
+        *(() if routed else (("Portal", _url(settings.portal, host), PORTAL),)),
         ("Metrics", _url(settings.metrics, host, "/metrics"), "for Prometheus, on this machine"),
     ]
     print("tripgate is running.", flush=True)
@@ -38,6 +41,15 @@ def announce(settings: Settings, claim: str | None = None) -> None:
     if claim and settings.portal:
         print(f"  Claim code    {claim:<34}enter it at the portal: the device that manages others")
     print(f"  State         {settings.state}   (tripgate status, usage, cap set …)", flush=True)
+
+
+def _hotspot(settings: Settings, host: str) -> list[tuple[str, str, str]]:
+    """Devices of a router need no setting: where they are, and what they see."""
+    named = f"Wi-Fi {settings.hotspot.ssid}" if settings.hotspot else f"interface {settings.lan}"
+    return [
+        ("LAN", f"{host} ({named})", "join it: addresses and names come by themselves"),
+        ("Portal", f"http://{host}/", "opens by itself; approve: tripgate device approve NAME"),
+    ]
 
 
 def own_address() -> str:

@@ -87,12 +87,13 @@ class Gateway:
         if self.router is not None:
             self._exit.push_async_callback(self.router.put_back)
             await self.router.shut(gateway)
+            await self.router.serve()
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
         self._exit.push_async_callback(ledger.aclose)
+        await self._claim(ledger, identity, before.instance if before else None)
         now = int(self.clock.wall())
-        await ledger.claim(gateway, identity.instance, before.instance if before else None, now)
         self.folder.write_identity(identity)
         progress = Progress(self.folder.progress, boot_id())
         journal = Journal(self.folder.journal)
@@ -136,6 +137,22 @@ class Gateway:
         self._tasks.add(asyncio.ensure_future(supervised(name, work)))
 
     # -- the ledger -------------------------------------------------------------------------
+
+    async def _claim(self, ledger: RedisLedger, identity: Identity, previous: str | None) -> None:
+        """A router that has its rules waits behind them for the ledger, with DHCP up: devices stay
+        joined, and nothing passes. The explicit mode raises ``LedgerDown``."""
+        told = False
+        while True:
+            now = int(self.clock.wall())
+            try:
+                return await ledger.claim(identity.gateway, identity.instance, previous, now)
+            except LedgerDown as error:
+                if self.router is None:
+                    raise
+                if not told:
+                    log.error("no data passes, the ledger is down: %s; trying again", error)
+                told = True
+            await asyncio.sleep(AGAIN_S)
 
     async def _ledger_url(self) -> str:
         """Where the ledger answers, told to the CLI; the embedded server is started for it."""

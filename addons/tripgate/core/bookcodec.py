@@ -143,7 +143,7 @@ def _plan(raw: Mapping[str, Any]) -> Plan:
 
 
 def _device(raw: Mapping[str, Any]) -> Device:
-    values = _checked(Device, raw)
+    values = _checked(Device, {"proxy_secret": None, **raw})  # books of before have none
     values["state"] = DeviceState(values["state"])
     values["identities"] = _all_of(str, values["identities"])
     return Device(**values)

@@ -69,7 +69,8 @@ class Device:
     """One client of the gateway.
 
     ``id`` is stable and tells nothing about the hardware; ``identities`` are how the gateway
-    recognises it: ``ip:ADDRESS``, ``mac:ADDRESS`` (router mode), ``host`` (any address of the
+    recognises it: ``ip:ADDRESS``, ``mac:ADDRESS`` (router mode), ``user:NAME`` (with credentials:
+    :mod:`tripgate.core.proxyuser`; ``proxy_secret`` is the digest), ``host`` (any address of the
     gateway's own machine). ``slot`` is its mark on the uplink (:mod:`tripgate.core.marks`).
     An ``owner`` device may let in others at the portal while it is approved itself.
     """
@@ -83,6 +84,7 @@ class Device:
     created_at: int = 0
     slot: int = 0
     owner: bool = False
+    proxy_secret: str | None = None
 
     @property
     def manages(self) -> bool:

@@ -79,6 +79,7 @@ class LeaseDesk:
         self._paying = False, True
         self._refused_at: float | None = None
         self._reading = asyncio.Lock()
+        self._closed = False
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
 
@@ -177,15 +178,23 @@ class LeaseDesk:
         """A grant for this device is under way."""
         return account.device in self._asking
 
+    async def close(self) -> None:
+        """Nothing is asked for any more; what is under way ends."""
+        self._closed = True
+        asking = list(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
     def low(self, account: Account) -> None:
         """Ask ahead, while there still is budget."""
-        if account.device not in self._asking and account.refusal is None:
+        if not self._closed and account.device not in self._asking and account.refusal is None:
             self._ask_soon(account)
 
     def try_again(self, account: Account) -> None:
         """A refusal is not for ever: others give back, the ledger returns. It stands meanwhile."""
         refusal = account.refusal
-        if refusal is not None and account.device not in self._asking:
+        if refusal is not None and not self._closed and account.device not in self._asking:
             patience = AGAIN_LEDGER_S if refusal.kind == "ledger" else AGAIN_CAP_S
             if self.clock.monotonic() - refusal.at >= patience:
                 self._ask_soon(account)
@@ -195,6 +204,8 @@ class LeaseDesk:
 
         True may mean that other flows have taken it all since: take, and ask again.
         """
+        if self._closed:
+            return False
         refusal = account.refusal
         age = self.clock.monotonic() - refusal.at if refusal else REFUSAL_STANDS_S
         fresh = account.exhausted and age < REFUSAL_STANDS_S

@@ -142,6 +142,7 @@ class Settler:
 
     async def close(self) -> bool:
         """Close every lease; True when the ledger has all of it."""
+        await self._desk.close()
         self.read()
         for account in self._desk.accounts.values():
             account.rotate()
