@@ -37,6 +37,10 @@ OTHER = "other"
 LETTERS = {
     "os-update": "u", "app-store": "a", "cloud-sync": "c", "telemetry": "t", "video": "v",
     "games": "g", "connectivity-check": "k", "essential": "e", "unknown": "-",
+    "browser": "b", "backup": "B", "ads": "A", "music": "m", "social": "s", "chat": "C",
+    "meetings": "M", "email": "E", "maps": "p", "ai": "i", "news": "n", "shopping": "S",
+    "travel": "T", "finance": "f", "dev": "d", "vpn": "V", "dns": "D", "smart-home": "h",
+    "security": "y", "cdn": "x",
 }  # fmt: skip
 """The letter of each category in the fields, never given to another one; ``o`` is ``OTHER``'s."""
 
