@@ -105,7 +105,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``."""
+    """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``.
+
+    ``uplink``: what moves on another one is not the plan's (:mod:`tripgate.core.uplinks`).
+    """
 
     volume: int | None = None
     valid_s: int | None = None
@@ -117,6 +120,7 @@ class Plan:
     tz: str = "UTC"
     step: int = 1
     unit: str = "GB"
+    uplink: str | None = None
 
     @property
     def expires_at(self) -> int | None:

@@ -15,7 +15,7 @@ Rules
    says so: it carries the instant that was used.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tripgate.core.classify import UNKNOWN, Service
@@ -179,6 +179,19 @@ def plan_reading(
 def _reading(devices: Sequence[str], levels: Sequence[str], since: int) -> Reading:
     names = [(f"use:{device}:{level}", device) for device in devices for level in levels]
     return Reading(since, tuple(name for name, _ in names), tuple(device for _, device in names))
+
+
+def hours_reading(devices: Sequence[str], since: int, until: int) -> Reading:
+    """The hours of a stretch, one by one."""
+    begun = since // HOUR_S * HOUR_S
+    return _reading(devices, [f"hour:{at}" for at in range(begun, until, HOUR_S)], begun)
+
+
+def services(bucket: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+    """Service, category and bytes of each field of a bucket."""
+    for name, volume in bucket.items():
+        if name != OVERHEAD:
+            yield *_service(name.rpartition("|")[0]), volume
 
 
 def rows(

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from tripgate.core import address, book, names, proxyuser
 from tripgate.core.address import IPAddress
 from tripgate.core.model import Device, DeviceState
+from tripgate.core.policy import Verdict
 from tripgate.ledger.protocol import LedgerDown
 from tripgate.proxy import dial
 from tripgate.proxy.account import Refusal
@@ -37,12 +38,27 @@ log = logging.getLogger("tripgate.gate")
 class Turned(Exception):
     """A refusal.
 
-    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger`` or ``destination``.
+    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger`` or ``destination``;
+    ``decision`` is what a policy or a soft cap said, of the ``service``.
     """
 
-    def __init__(self, kind: str, text: str, refusal: Refusal | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        text: str,
+        refusal: Refusal | None = None,
+        decision: Verdict | None = None,
+        service: str = "",
+    ) -> None:
         super().__init__(text)
         self.kind, self.text, self.refusal = kind, text, refusal
+        self.decision, self.service = decision, service
+
+    @classmethod
+    def by(cls, decision: Verdict, service: str) -> "Turned":
+        """Turned away by a policy, or by a soft cap that leaves nothing to the service."""
+        kind = "policy" if decision.policy else "cap"
+        return cls(kind, decision.reason, None, decision, service)
 
     @property
     def verdict(self) -> str:
@@ -193,7 +209,7 @@ class Gate:
         verdict = self.desk.judge.verdict(account, host)
         if not verdict.passes:
             self.desk.judge.held_back(verdict, host)
-            raise Turned("policy" if verdict.policy else "cap", verdict.reason)
+            raise Turned.by(verdict, self.desk.judge.service(host))
         try:
             await self.plans.first_use()
         except LedgerDown as error:

@@ -96,7 +96,7 @@ class RouterGate:
         if verdict.passes:
             return None
         judge.held_back(verdict, name)
-        return Turned("policy" if verdict.policy else "cap", verdict.reason)
+        return Turned.by(verdict, judge.service(name))
 
     def _answer(
         self, client: IPAddress, device: Device | None, turned: Turned, asked: Asked
