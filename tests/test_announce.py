@@ -74,3 +74,12 @@ def test_the_hints_stand_in_one_column(capsys: pytest.CaptureFixture[str], tmp_p
 def test_this_machine_s_addresses_are_read_from_the_kernel() -> None:
     assert own_addresses()
     assert "127.0.0.1" in map(str, _assigned())
+
+
+def test_a_router_tells_its_lan_and_no_proxy(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = told(capsys, tmp_path, mode="router", lan="lan0", uplink="wan0")
+    assert "LAN          10.77.0.1 (interface lan0) " in said
+    assert "Portal       http://10.77.0.1/ " in said
+    assert "proxy" not in said

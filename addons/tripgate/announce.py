@@ -19,19 +19,21 @@ from tripgate.settings import Settings
 from tripgate.wiring import Gateway
 
 EVERY_S = 1.0
+PORTAL = "open it on a device: its use and its caps"
 
 
 def announce(settings: Settings, claim: str | None = None) -> None:
     """Print the addresses, one a line, and what to do with them; ``claim``: the one-time code."""
-    hosts = own_addresses()
+    routed = settings.mode == "router"
+    lan = settings.subnet.partition("/")[0]
+    hosts = [lan] if routed else own_addresses()
     lines = [
+        *(_hotspot(settings, lan) if routed else ()),
         *_served(
             "HTTP proxy", settings.listen, hosts, "set it as HTTP and HTTPS proxy of a device"
         ),
         *_served("SOCKS5 proxy", settings.socks, hosts, "for programs that speak SOCKS"),
-        *_served(
-            "Portal", settings.portal, hosts, "open it on a device: its use and its caps", "/"
-        ),
+        *(() if routed else _served("Portal", settings.portal, hosts, PORTAL, "/")),
         *_served("Metrics", settings.metrics, hosts, "for Prometheus, on this machine", "/metrics"),
     ]
     if settings.listen:
@@ -69,6 +71,15 @@ def _assigned() -> list[IPv4Address]:
             return [IPv4Address(one["IFA_LOCAL"]) for one in given if "IFA_LOCAL" in one]
     except (ImportError, OSError):
         return []
+
+
+def _hotspot(settings: Settings, host: str) -> list[tuple[str, str, str]]:
+    """Devices of a router need no setting: where they are, and what they see."""
+    named = f"Wi-Fi {settings.hotspot.ssid}" if settings.hotspot else f"interface {settings.lan}"
+    return [
+        ("LAN", f"{host} ({named})", "join it: addresses and names come by themselves"),
+        ("Portal", f"http://{host}/", "opens by itself; approve: tripgate device approve NAME"),
+    ]
 
 
 def own_address() -> str:

@@ -11,7 +11,7 @@ Rules
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, RESOLVER_PORT, Lan
@@ -51,7 +51,6 @@ class Doors:
         self._table: KernelTable
         self._watch: Watch | None = None
         self._told: asyncio.TimerHandle | None = None
-        self._given: Sequence[addresses.Interface] = ()
         self._owned = True  # until the book says otherwise: SSH stays shut
 
     # -- start and stop ---------------------------------------------------------------------
@@ -68,7 +67,11 @@ class Doors:
         self.uplinks = self._find_uplinks()
         self.lan = self._lan(gateway)
         wanted = [one for one in (self.lan.v4, self.lan.v6) if one is not None]
-        self._given = addresses.give(self.link, wanted)
+        there = addresses.interfaces(self.link)
+        for one in wanted:
+            if one not in there:
+                self._recorded.address(self.link, one)
+        addresses.give(self.link, wanted)
         self._table = KernelTable()
         self._table.apply(self._spec())
         self.counters = KernelCounters(self._table)
@@ -96,7 +99,6 @@ class Doors:
                 step()
             except OSError as error:
                 log.error("not taken back: %s", error)
-        addresses.take_back(self.link, self._given)
 
     def _restore(self) -> None:
         if hasattr(self, "_recorded"):

@@ -60,6 +60,7 @@ class Lan:
         self._doors = doors
         self._cut = cut
         self._unknown: asyncio.Queue[str] = asyncio.Queue(QUEUE_MOST)
+        self._queued: set[str] = set()
         self._told: Mapping[int, Station] | None = None
         self._shut = False
 
@@ -84,9 +85,11 @@ class Lan:
                     pass
 
     def _meet(self, mac: str) -> None:
-        if device_by_identity(self._desk.book, identity(mac)) is None:
-            with contextlib.suppress(asyncio.QueueFull):
-                self._unknown.put_nowait(mac)
+        if mac in self._queued or device_by_identity(self._desk.book, identity(mac)) is not None:
+            return
+        with contextlib.suppress(asyncio.QueueFull):
+            self._unknown.put_nowait(mac)
+            self._queued.add(mac)
 
     async def enrol(self) -> None:
         """Enter unknown MACs into the book, until cancelled."""
@@ -100,12 +103,16 @@ class Lan:
                     await asyncio.sleep(TRY_AGAIN_S)
                     if isinstance(error, BookError):
                         break
+            self._queued.discard(mac)
             self.follow()
 
     # -- what the kernel is told --------------------------------------------------------------
 
     def follow(self) -> None:
-        """Bring book and presence to the kernel; nothing is sent that it knows already."""
+        """Bring book and presence to the kernel; nothing is sent that it knows already. Who is
+        here and was forgotten, or found the queue full, is met again."""
+        for mac in self.presence.hosts:
+            self._meet(mac)
         stations = {one.slot: self._station(one) for one in self._desk.book.devices.values()}
         if stations == self._told:
             return

@@ -11,6 +11,7 @@ import logging
 import socket
 from typing import Any
 
+from tripgate.beacon import Beacon
 from tripgate.core.address import IPAddress
 from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
@@ -60,6 +61,7 @@ class Router:
         self._catalogue = catalogue
         self._page = page
         self._relay: Relay | None = None
+        self._beacon: Beacon | None = None
         self._gate: RouterGate
         self._children: list[Child] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -69,21 +71,28 @@ class Router:
         """Nothing passes from here on. Raises ``OSError``."""
         await self.doors.make(gateway)
 
+    async def serve(self) -> None:
+        """Addresses and names, which need no ledger. Raises ``OSError``."""
+        lease_file = self._folder.path / LEASES
+        self._names = DnsLog(self._look)
+        self._watch = LanWatch(self.doors.link, lease_file, self._changed)
+        await self._serve_names(self._names, str(lease_file), self._portal())
+
+    def _portal(self) -> str:
+        return f"http://{self.doors.lan.v4.ip}/"
+
     async def open(self) -> None:
         """Let devices through, as the book says. Raises ``OSError``."""
-        folder = self._folder.path
-        log_ = DnsLog(self._look)
-        lease_file = folder / LEASES
-        self._watch = LanWatch(self.doors.link, lease_file, self._changed)
         self.meter = KernelMeter(self._desk, self.doors.counters, self.doors.posted)
         self.lan = Lan(self._desk, self._enroller, self.doors, self._cut, self._watch.presence)
         self.doors.mended = self._mended
-        portal = f"http://{self.doors.lan.v4.ip}/"
-        self._names = log_
         self._gate = RouterGate(
-            self._desk, self.lan.device_at, self._page, self._catalogue, log_, portal
+            self._desk,
+            self._page,
+            self._catalogue,
+            self._names,
+            self._portal(),
         )
-        await self._serve_names(log_, str(lease_file), portal)
         self._listen()
         await self._drain.hold()
         works = {
@@ -92,6 +101,8 @@ class Router:
             "the watch of rules and links": self.doors.keep,
             "the doors": self._follow,
         }
+        if self._beacon is not None:
+            works["the beacon"] = self._beacon.run
         self._tasks = [
             asyncio.ensure_future(supervised(name, work)) for name, work in works.items()
         ]
@@ -113,9 +124,11 @@ class Router:
         await self._start(dnsmasq.resolver(told, folder), names)
         await self._start(dnsmasq.captive(lan, CAPTIVE_PORT, folder), None)
         if self.settings.hotspot is not None:
+            control = folder / "hostapd"
             point = self.settings.hotspot.access_point(
-                self.doors.link, str(folder / "hostapd"), str(folder / "hostapd.psk")
+                self.doors.link, str(control), str(folder / "hostapd.psk")
             )
+            self._beacon = Beacon(self._desk, control / self.doors.link)
             await self._start(hostapd.access_point(point, folder), None)
 
     async def _start(self, spec: Spec, names: DnsLog | None) -> None:

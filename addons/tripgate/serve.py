@@ -4,11 +4,13 @@ Exit codes: 0 stopped as asked; 1 refused to start, with one line that says why.
 """
 
 import asyncio
+import contextlib
 import logging
 import resource
+import signal
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tripgate.announce import announce, live_table
 from tripgate.clock import SystemClock
@@ -22,9 +24,9 @@ from tripgate.proxy import handler, runner
 from tripgate.proxy.gate import IN_ALL
 from tripgate.proxy.hooks import Hooks
 from tripgate.router import Router
+from tripgate.sdnotify import notifying
 from tripgate.settings import Settings, supervision
 from tripgate.statefolder import StateError
-from tripgate.supervisor import supervised
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
@@ -44,6 +46,8 @@ def serve(settings: Settings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(_serve(settings))
+    except asyncio.CancelledError:
+        return 0
     except REFUSALS as error:
         print(f"tripgate: {error}", file=sys.stderr)
         return 1
@@ -70,14 +74,27 @@ async def _serve(settings: Settings) -> None:
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
     handler.install(gateway.gate)
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
-    await gateway.start()
-    try:
-        async with serve_web(sites(gateway)), live_table(gateway):
-            await asyncio.to_thread(announce, settings, first_claim(gateway))
-            async with supervised(supervision()):
+    async with notifying(supervision(), gateway.guarded):
+        with _stopped_by_signal():
+            await gateway.start()
+        try:
+            async with serve_web(sites(gateway)), live_table(gateway):
+                await asyncio.to_thread(announce, settings, first_claim(gateway))
                 await runner.run(master)
+        finally:
+            await gateway.stop()
+
+
+@contextlib.contextmanager
+def _stopped_by_signal() -> Iterator[None]:
+    """SIGTERM ends a start that waits as it ends a gateway that runs: everything is put back."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
     finally:
-        await gateway.stop()
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:

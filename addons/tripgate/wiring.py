@@ -49,6 +49,9 @@ class Gateway:
         self.settings = settings
         self.folder = StateFolder(settings.state)
         self.clock = clock
+        self.guarded = asyncio.Event()
+        """What depends on the gateway may come: it serves, or, in the router mode, it waits for its
+        ledger behind closed doors."""
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
         routed = settings.mode == "router"
@@ -87,12 +90,14 @@ class Gateway:
         if self.router is not None:
             self._exit.push_async_callback(self.router.put_back)
             await self.router.shut(gateway)
+            await self.router.serve()
+            self.guarded.set()
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
         self._exit.push_async_callback(ledger.aclose)
+        await self._claim(ledger, identity, before.instance if before else None)
         now = int(self.clock.wall())
-        await ledger.claim(gateway, identity.instance, before.instance if before else None, now)
         self._exit.push_async_callback(_release, ledger)
         self.folder.write_identity(identity)
         progress = Progress(self.folder.progress, boot_id())
@@ -118,6 +123,7 @@ class Gateway:
         self._spawn("the watch of the book", self._watch)
         self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
+        self.guarded.set()
 
     async def stop(self) -> None:
         """Shut the gate, end the flows, settle, close. Never fails; may be called twice."""
@@ -137,6 +143,22 @@ class Gateway:
         self._tasks.add(asyncio.ensure_future(supervised(name, work)))
 
     # -- the ledger -------------------------------------------------------------------------
+
+    async def _claim(self, ledger: RedisLedger, identity: Identity, previous: str | None) -> None:
+        """A router that has its rules waits behind them for the ledger, with DHCP up: devices stay
+        joined, and nothing passes. The explicit mode raises ``LedgerDown``."""
+        told = False
+        while True:
+            now = int(self.clock.wall())
+            try:
+                return await ledger.claim(identity.gateway, identity.instance, previous, now)
+            except LedgerDown as error:
+                if self.router is None:
+                    raise
+                if not told:
+                    log.error("no data passes, the ledger is down: %s; trying again", error)
+                told = True
+            await asyncio.sleep(AGAIN_S)
 
     async def _ledger_url(self) -> str:
         """Where the ledger answers, told to the CLI; the embedded server is started for it."""

@@ -93,6 +93,7 @@ PLAN = {
     "billing_day": int,
     "unit": str,
     "clock": str,
+    "uplink": (str, None),
 }
 AUDIT = {"at": Instant, "actor": str, "action": str, "detail": str}
 DOCTOR = {

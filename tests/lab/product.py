@@ -207,14 +207,5 @@ def curl(
     lab: Lab, number: int, url: str, *more: str, seconds: int = 30
 ) -> "subprocess.CompletedProcess[str]":
     """What device ``number`` gets: status and size, ``200 1000``."""
-    told = [
-        "-s",
-        "-g",
-        "-m",
-        str(seconds),
-        "-o",
-        "/dev/null",
-        "-w",
-        "%{http_code} %{size_download}",
-    ]
+    told = ["-sgo", "/dev/null", "-m", str(seconds), "-w", "%{http_code} %{size_download}"]
     return lab.run(lab.device(number), ["curl", *told, *more, url], check=False)

@@ -1,5 +1,6 @@
-"""A device that ran nothing but a DHCP client: the portal before approval, the internet after it."""
+"""A device that ran a DHCP client: the portal before approval, the internet after it."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.lab.lab import Lab, device_mac, needs_lab, server4, server6, wait_until
 from tests.lab.product import Product, curl, product, web
+from tests.running import ADDONS
 
 DNS = server4(16)
 SITE = "site.example"
@@ -115,21 +117,48 @@ def test_the_dhcp_answer_says_metered_and_where_the_portal_is(
     assert "ANDROID_METERED" in told or hexadecimal in told.replace(":0", ":")
 
 
-def test_a_clean_stop_puts_everything_back(lab: Lab, tmp_path: Path) -> None:
-    def all_of_it() -> str:
-        show = "nft list ruleset; ip rule; ip -6 rule; ip route show table all; ip -6 route show"
-        show += " table all; ip -o addr | sed 's/valid_lft.*//'; ip -d link | grep -o 'gso_max_segs"
-        show += " [0-9]*'; ethtool -k wan0; sysctl -a 2>/dev/null | grep -E 'forwarding|accept_ra |"
-        show += "accept_redirects|ip_forward '"
-        return lab.run(lab.gateway, ["sh", "-c", show]).stdout
+def _machine(lab: Lab) -> str:
+    """Everything that a gateway changes."""
+    show = "nft list ruleset; ip rule; ip -6 rule; ip route show table all; ip -6 route show"
+    show += " table all; ip -o addr | sed 's/valid_lft.*//'; ip -d link | grep -o 'gso_max_segs"
+    show += " [0-9]*'; ethtool -k wan0; sysctl -a 2>/dev/null | grep -E 'forwarding|accept_ra |"
+    show += "accept_redirects|ip_forward '"
+    return lab.run(lab.gateway, ["sh", "-c", show]).stdout
 
+
+@pytest.fixture
+def before(lab: Lab) -> str:
+    """The machine before a gateway was there, with a LAN that has no address of its own."""
+    lab.run(lab.gateway, ["ip", "addr", "del", "10.77.0.1/24", "dev", "lan0"])
     lab.run(lab.gateway, ["ip", "link", "set", "wan0", "gso_max_segs", "64"])
     lab.run(lab.gateway, ["ethtool", "-K", "wan0", "gro", "on"])
-    before = all_of_it()
+    return _machine(lab)
+
+
+def test_a_clean_stop_puts_everything_back(lab: Lab, tmp_path: Path, before: str) -> None:
     with product(lab, tmp_path) as gateway:
-        assert all_of_it() != before
+        assert _machine(lab) != before
         assert gateway.stop() == 0
-        assert all_of_it() == before
+    assert _machine(lab) == before
+
+
+def test_so_does_a_clean_stop_after_a_crash(lab: Lab, tmp_path: Path, before: str) -> None:
+    with product(lab, tmp_path) as gateway:
+        gateway.kill()
+        gateway.start()
+        assert gateway.stop() == 0
+    assert _machine(lab) == before
+
+
+def test_router_remove_after_a_crash_puts_everything_back(
+    lab: Lab, tmp_path: Path, before: str
+) -> None:
+    with product(lab, tmp_path) as gateway:
+        gateway.kill()
+        command = [sys.executable, "-m", "tripgate", "router", "remove"]
+        env = ["env", f"PYTHONPATH={ADDONS}"]
+        lab.run(lab.gateway, [*env, *command, "--state", str(gateway.state)])
+    assert _machine(lab) == before
 
 
 def test_a_start_with_forwarding_on_frees_no_packet(lab: Lab, tmp_path: Path) -> None:

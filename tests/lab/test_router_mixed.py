@@ -1,4 +1,4 @@
-"""Everything at once, from five devices: each one's bytes are the carrier's, and none is nobody's."""
+"""Everything at once, from five devices: each byte has its owner, as the carrier counts."""
 
 import contextlib
 import subprocess

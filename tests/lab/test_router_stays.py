@@ -13,7 +13,6 @@ from tests.lab.product import Product, product, web
 from tests.lab.truth import Bytes
 
 REPAIR_S = 2.0
-RETURNS = 3
 MET = Bytes(84, 84)
 """The ping that a device was admitted with went elsewhere."""
 
@@ -103,10 +102,12 @@ def test_the_ledgers_server_is_killed_under_load(
     _all_is_counted(lab, gateway)
 
 
+@pytest.mark.parametrize("returns", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.timeout(600)
 def test_an_uplink_that_comes_and_goes_is_counted_once(
-    lab: Lab, gateway: Product, load: list["subprocess.Popen[str]"]
+    lab: Lab, gateway: Product, load: list["subprocess.Popen[str]"], returns: int
 ) -> None:
-    for _ in range(RETURNS):
+    for _ in range(returns):
         _flowing(lab)
         lab.run(lab.gateway, ["ip", "link", "delete", "wan0"])
         _cable(lab)

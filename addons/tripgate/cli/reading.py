@@ -28,7 +28,6 @@ from tripgate.core.units import DURATION_FORMS, parse_duration
 
 DIMENSIONS = ("device", "person", "category", "service", "host")
 WHOLE = {"device", "person"}
-KIND = "upstream-bytes"
 PERIODS = tuple(map(str, Period))
 
 
@@ -99,7 +98,7 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
         "since": instant(begun),
         "until": instant(now),
         "by": list(question.by),
-        "kind": KIND,
+        "kind": store.counted,
         "rows": rows,
         "total": sum(row["total"] for row in rows),
         "overhead": None if "host" in question.by else sum(row.overhead for row in found),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tripgate.core.systemfiles import Router, SystemFile
     from tripgate.kernel.systemfiles import Step
     from tripgate.settings import Settings
+    from tripgate.statefolder import StateFolder
 
 app = group(
     "router",
@@ -104,8 +105,9 @@ def apply(
 
 @app.command("remove", epilog=example("tripgate router remove"))
 def remove(state: State = None, root: Root = Path("/"), as_json: Json = False) -> None:
-    """Stop the services and take every installed file back."""
+    """Stop the services, take every installed file, rule, route and setting back."""
     from tripgate.kernel import systemd, systemfiles
+    from tripgate.statefind import find
 
     _need_root(root)
     if systemd.here(root):
@@ -113,7 +115,19 @@ def remove(state: State = None, root: Root = Path("/"), as_json: Json = False) -
     steps = _tried(lambda: systemfiles.remove(root))
     if systemd.here(root) and steps:
         _tried(systemd.removed)
+    if root == Path("/"):
+        _take_back(find(state))
     _show(steps, as_json=as_json)
+
+
+def _take_back(folder: "StateFolder") -> None:
+    """What an unclean end left in the kernel. A gateway that runs keeps it."""
+    from tripgate.cli.control import ask
+    from tripgate.kernel import undo
+
+    if ask(folder.control_socket) is not None:
+        raise Refused(f"a gateway is running for {folder.path}: stop it first (Ctrl-C, SIGTERM)")
+    _tried(lambda: undo.undo(folder.path))
 
 
 def _tried(work: "Callable[[], T]") -> T:

@@ -19,6 +19,8 @@ from tripgate.ledger.protocol import Ledger, Registry
 from tripgate.statefind import find
 from tripgate.statefolder import StateFolder
 
+WIRE, SOCKETS = "l3-bytes", "upstream-bytes"
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -31,6 +33,8 @@ class Store:
     registry: Registry
     trusted: bool
     present: Mapping[str, Any] = field(default_factory=dict)
+    counted: str = SOCKETS
+    """Which bytes are counted: :data:`WIRE` in the router mode, else :data:`SOCKETS`."""
 
 
 def no_gateway(folder: StateFolder) -> NoGateway:
@@ -41,6 +45,11 @@ def no_gateway(folder: StateFolder) -> NoGateway:
 def trusted(status: Mapping[str, Any]) -> bool:
     """Rule 2."""
     return status["clock"] == "trusted" if "clock" in status else kernel_synchronised()
+
+
+def _counted(folder: StateFolder) -> str:
+    """The kernel's counts have a page in the state folder: of the router mode, running or not."""
+    return WIRE if (folder.path / "posted").exists() else SOCKETS
 
 
 @asynccontextmanager
@@ -61,7 +70,7 @@ async def opened(state: Path | None) -> AsyncIterator[Store]:
     present = status.get("present")
     try:
         live = present if isinstance(present, dict) else {}
-        yield Store(ledger, registry, trusted(status), live)
+        yield Store(ledger, registry, trusted(status), live, _counted(folder))
     finally:
         await ledger.aclose()
         await registry.aclose()

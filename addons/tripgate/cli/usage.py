@@ -15,7 +15,7 @@ from tripgate.cli.names import target_names
 from tripgate.cli.options import Json, State, Watch, example
 from tripgate.cli.output import Column, note, table, together
 from tripgate.cli.reading import DIMENSIONS, Question, UsageDocument, answer, parse_by, parse_since
-from tripgate.cli.store import Store
+from tripgate.cli.store import SOCKETS, WIRE, Store
 from tripgate.cli.watch import refresh, refuse_json_watch
 
 if TYPE_CHECKING:
@@ -102,4 +102,7 @@ def _draw(document: UsageDocument) -> "RenderableType":
     return together(table(columns, rows), note(caption))
 
 
-KIND_TEXT = {"upstream-bytes": "bytes on the upstream connections"}
+KIND_TEXT = {
+    SOCKETS: "bytes on the upstream connections",
+    WIRE: "bytes on the uplink, all headers included",
+}

@@ -16,6 +16,7 @@ import hashlib
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import time
@@ -177,7 +178,7 @@ class Child:
 
     async def _adopt_or_end(self) -> None:
         """Rule 2."""
-        found = _read_record(self._record)
+        found = read_record(self._record)
         if found is None:
             return
         identity, fingerprint = found
@@ -214,7 +215,7 @@ async def _ended(pidfd: int) -> None:
         loop.remove_reader(pidfd)
 
 
-def _read_record(path: Path) -> tuple[Identity, str] | None:
+def read_record(path: Path) -> tuple[Identity, str] | None:
     """Who was started; ``None`` where nothing, or nothing that makes sense, is recorded."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         with path.open("rb") as file:
@@ -224,3 +225,18 @@ def _read_record(path: Path) -> tuple[Identity, str] | None:
         if type(pid) is int and type(start) is int and all(type(text) is str for text in texts):
             return Identity(pid, start, texts[0], texts[1]), texts[2]
     return None
+
+
+def end_orphan(record: Path) -> None:
+    """End the child that ``record`` names, if it still runs, as rule 4 says; blocks. ``OSError``"""
+    found = read_record(record)
+    pidfd = process.attach(found[0]) if found else None
+    if pidfd is not None:
+        try:
+            for sign in (signal.SIGTERM, signal.SIGKILL):
+                process.send(pidfd, sign)
+                if select.select([pidfd], [], [], STOP_S)[0]:
+                    break
+        finally:
+            os.close(pidfd)
+    record.unlink(missing_ok=True)

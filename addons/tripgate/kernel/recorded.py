@@ -11,6 +11,7 @@ Rules
 
 import contextlib
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Callable
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tripgate.durable import replace_file, sync_folder
-from tripgate.kernel import linksettings
+from tripgate.kernel import addresses, linksettings
+from tripgate.kernel.addresses import Interface
 from tripgate.kernel.command import CommandError
 
-Kind = Literal["sysctl", "gso_max_segs", "gro", "file"]
+Kind = Literal["sysctl", "gso_max_segs", "gro", "address", "file"]
 
 _SYSCTL = re.compile(r"net/[A-Za-z0-9_./-]{1,120}")
 _PROC = Path("/proc/sys")
@@ -74,6 +76,10 @@ class Recorded:
     def gro(self, link: str, value: str) -> None:
         """Turn the joining of received packets ``on`` or ``off``."""
         self._kernel("gro", link, value)
+
+    def address(self, link: str, address: Interface) -> None:
+        """Record that ``link`` has ``address`` from us; it is given afterwards."""
+        self._note(Entry("address", f"{link} {address}", None))
 
     def file(self, path: Path, text: str, mode: int = 0o644) -> None:
         """Write a whole file."""
@@ -134,7 +140,9 @@ def _parse(text: str, boot: str, path: Path) -> list[Entry]:
             raise ValueError(f"version {document['version']}")
         entries = [Entry(*entry) for entry in document["entries"]]
         for entry in entries:
-            if entry.kind != "file":
+            if entry.kind == "address":
+                _address(entry.name)
+            elif entry.kind != "file":
                 _KERNEL[entry.kind]
     except (KeyError, TypeError, ValueError) as error:
         raise RecordError(
@@ -149,10 +157,19 @@ def _put_back(entry: Entry) -> None:
     if entry.kind == "file":
         _put_file_back(entry)
         return
+    if entry.kind == "address":
+        link, address = _address(entry.name)
+        addresses.take_back(link, [address])
+        return
     read, write = _KERNEL[entry.kind]
     with contextlib.suppress(FileNotFoundError):
         if entry.old is not None and read(entry.name) != entry.old:
             write(entry.name, entry.old)
+
+
+def _address(name: str) -> tuple[str, Interface]:
+    link, _, text = name.partition(" ")
+    return link, ipaddress.ip_interface(text)
 
 
 def _put_file_back(entry: Entry) -> None:
