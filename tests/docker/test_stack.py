@@ -235,6 +235,7 @@ def test_with_its_variables_the_router_runs_instead_of_the_gateway(stack: Daemon
 def test_the_router_runs_in_a_container_and_takes_its_rules_back(metered: Daemon) -> None:
     """After :func:`test_the_router_names_the_sysctls_that_the_host_must_set`, which sets them."""
     env = ("--env-file", "tests/docker/router.env")
+    metered.compose("stop", "gateway")  # it has the portal's port
     metered.compose(*env, "up", "--detach", "--wait", "router")
     assert metered.inspect("router", "{{.State.Health.Status}}") == "healthy"
     assert guarded(metered)
