@@ -22,6 +22,7 @@ from tripgate.core.names import clean_host
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "tgi"
+SHOWN = r"(?m)^\d\d:\d\d  "
 PATIENCE_S = 120.0
 pytestmark = pytest.mark.timeout(400)
 
@@ -86,7 +87,7 @@ def demo(folder: Path) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with demo(tmp_path_factory.mktemp("demo")) as one:
-        one.until(r"(?m)^04:.*")
+        one.until(SHOWN)
         yield one
 
 
@@ -120,7 +121,7 @@ def test_prometheus_scrapes_the_gateway(living: Running) -> None:
 )
 def test_a_signal_ends_it_and_nothing_is_left(tmp_path: Path, number: signal.Signals) -> None:
     with demo(tmp_path) as one:
-        one.until(r"(?m)^04:.*")
+        one.until(SHOWN)
         state = one.state
         assert len(namespaces(one)) == len(DEVICES) + 4
         assert one.end(number) == 0
@@ -131,7 +132,7 @@ def test_a_signal_ends_it_and_nothing_is_left(tmp_path: Path, number: signal.Sig
 @pytest.mark.slow
 def test_a_gateway_that_ends_ends_the_demo_and_nothing_is_left(tmp_path: Path) -> None:
     with demo(tmp_path) as one:
-        one.until(r"(?m)^04:.*")
+        one.until(SHOWN)
         gateway = next(name for name in namespaces(one) if name.endswith("-gw"))
         argv = ["ip", "netns", "pids", gateway]
         found = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
