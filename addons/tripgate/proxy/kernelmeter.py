@@ -66,18 +66,21 @@ class KernelMeter:
         """Bring one reading to the accounts. Raises what the kernel's side raises."""
         reading = self._counters.read()
         owners = self._owners()
+        # A slowed device is stopped on purpose: reading early for it would only cost it, for what
+        # falls between a reading and its grant is dropped and fills the grant.
+        slowed = {slot for slot, owner in owners.items() if self._pace.slows(owner)}
         busy = False
         for slot, count in reading.slots.items():
             new = self._new(slot, count)
             self._slots += new.total
-            busy |= new.forwarded > self._parts.get(slot, 0) // 8
+            busy |= slot not in slowed and new.forwarded > self._parts.get(slot, 0) // 8
             self._post(owners.get(slot, UNATTRIBUTED), slot, new)
             self._posted.set(slot, count)
         self._look_for_gap(reading.uplink)
         self._pace.turn(self._desk.clock.monotonic())
-        self._spent = reading.spent
+        self._spent = reading.spent - slowed
         self.refill()
-        self.thirsty = busy or any(self._parts.get(slot) for slot in reading.spent)
+        self.thirsty = busy or any(self._parts.get(slot) for slot in self._spent)
 
     def _owners(self) -> dict[int, str]:
         devices = {device.slot: device.id for device in self._desk.book.devices.values()}

@@ -38,6 +38,10 @@ class Pace:
         self._read_at: float | None = None
         self._span = 0.0
 
+    def slows(self, device: str) -> bool:
+        """Its packets are held to a rate."""
+        return device in self._lanes
+
     def counted(self, device: str, forwarded: int) -> None:
         """A reading found so many bytes, of which the kernel dropped those past what it might."""
         if lane := self._lanes.get(device):
