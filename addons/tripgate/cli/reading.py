@@ -142,7 +142,7 @@ def _since(book: Book, text: str | None, now: int) -> int | None:
     """UTC epoch seconds; None: since ever."""
     plan = book.plan or Plan()
     if text is None or text == Period.TRIP:
-        return plan.starts_at
+        return plan.counted_from or None
     if text in PERIODS:
         return starts(plan, now)[Period(text)]
     length = _duration(text)

@@ -89,7 +89,7 @@ def _book(document: Any) -> Book:
     devices = [_device(one) for one in document["devices"]]
     people = [Person(**_checked(Person, one)) for one in document["people"]]
     caps = [_cap(one) for one in document["caps"]]
-    plan = Plan(**_checked(Plan, document["plan"])) if document["plan"] else None
+    plan = _plan(document["plan"]) if document["plan"] else None
     book = Book(
         {one.id: one for one in devices},
         {one.name: one for one in people},
@@ -99,7 +99,7 @@ def _book(document: Any) -> Book:
         tuple(Credit(**_targeted(Credit, one)) for one in document["credits"]),
         tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
         tuple(_warned(one) for one in document["warned"]),
-        tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
+        tuple(map(_plan, document["queue"])),
         _all_of(str, document["unmetered"]),
     )
     if plan:
@@ -141,6 +141,10 @@ def _device(raw: Mapping[str, Any]) -> Device:
     values["state"] = DeviceState(values["state"])
     values["identities"] = _all_of(str, values["identities"])
     return Device(**values)
+
+
+def _plan(raw: Mapping[str, Any]) -> Plan:
+    return Plan(**_checked(Plan, {"counts_from": None, **raw}))  # as "unmetered"
 
 
 def _cap(raw: Mapping[str, Any]) -> Cap:

@@ -100,7 +100,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``."""
+    """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``.
+
+    ``counts_from``: where it waits, or waited, for its first use, since when bytes are its own.
+    """
 
     volume: int | None = None
     valid_s: int | None = None
@@ -112,6 +115,12 @@ class Plan:
     tz: str = "UTC"
     step: int = 1
     unit: str = "GB"
+    counts_from: int | None = None
+
+    @property
+    def counted_from(self) -> int:
+        """When the count of its trip begins: with the first use nothing is counted anew."""
+        return (self.starts_at or 0) if self.counts_from is None else self.counts_from
 
     @property
     def expires_at(self) -> int | None:
