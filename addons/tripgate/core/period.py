@@ -44,7 +44,8 @@ def ends(period: Period, plan: Plan | None, now: int) -> int | None:
 
 
 def _bounds(period: Period, plan: Plan, now: int) -> tuple[int, int]:
-    if plan.day == "24h" and plan.counted_from and period is not Period.MONTH:
+    known = plan.starts_at is not None or plan.counts_from is not None
+    if plan.day == "24h" and known and period is not Period.MONTH:
         return _window(plan, DAY_S if period is Period.DAY else 7 * DAY_S, now)
     zone = ZoneInfo(plan.tz)
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).date()

@@ -1,9 +1,11 @@
 """Relayed connections: every byte, in order, and each kind of end as what it is."""
 
 import asyncio
+import errno
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -166,3 +168,22 @@ async def test_a_thousand_connections_under_reused_descriptors_do_not_mix(
     await asyncio.gather(*map(one, range(1000)))
     server.cancel()
     assert world.stats.verdicts["allow"] == 1000
+
+
+async def test_without_descriptors_a_client_is_reset_and_nothing_is_left_of_it(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    watched = len(world.relay.engine._handlers)
+    with monkeypatch.context() as patch:
+        client = await world.client()
+        await until(lambda: world.relay.connections == 1)
+        module = SimpleNamespace(**{**vars(socket), "socket": exhausted})
+        patch.setattr("tripgate.proxy.relay.relay.socket", module)
+        await send(client, b"!")
+        await until(lambda: world.relay.connections == 0)
+    with pytest.raises(ConnectionResetError):
+        await recv(client)
+    assert (len(world.relay.engine._handlers), world.flows) == (watched, 0)
