@@ -187,3 +187,24 @@ async def test_without_descriptors_a_client_is_reset_and_nothing_is_left_of_it(
     with pytest.raises(ConnectionResetError):
         await recv(client)
     assert (len(world.relay.engine._handlers), world.flows) == (watched, 0)
+
+
+async def test_a_cut_at_one_address_of_a_device_leaves_its_others_alone(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.relay, "crowd_of", lambda address: "phone")
+    clients, servers = [], []
+    for host in ("127.0.0.2", "127.0.0.3"):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.bind((host, 0))
+        await asyncio.get_running_loop().sock_connect(sock, world.front.getsockname())
+        await send(sock, b"!")
+        servers.append(await world.accepted())
+        clients.append(sock)
+    world.relay.cut("127.0.0.2")
+    with pytest.raises(ConnectionResetError):
+        await recv(clients[0])
+    assert world.flows == 1
+    for sock in (*clients, *servers):
+        sock.close()
