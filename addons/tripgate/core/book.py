@@ -191,8 +191,8 @@ def _free_slot(book: Book) -> int:
     """One that was not used for long: connections of a forgotten device may still carry its own."""
     taken = {device.slot for device in book.devices.values()}
     last = book.last_slot or max(taken, default=marks.FIRST - 1)
-    round_ = (*range(last + 1, marks.LAST + 1), *range(marks.FIRST, last + 1))
-    return next(slot for slot in round_ if slot not in taken)
+    free = {*range(marks.FIRST, marks.LAST + 1)} - taken
+    return min(free, key=lambda slot: (slot <= last, slot))
 
 
 def rename_device(book: Book, name: str, new: str) -> Book:
