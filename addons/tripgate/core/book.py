@@ -191,8 +191,9 @@ def _free_slot(book: Book) -> int:
     """One that was not used for long: connections of a forgotten device may still carry its own."""
     taken = {device.slot for device in book.devices.values()}
     last = book.last_slot or max(taken, default=marks.FIRST - 1)
-    free = {*range(marks.FIRST, marks.LAST + 1)} - taken
-    return min(free, key=lambda slot: (slot <= last, slot))
+    free: set[int] = {*range(marks.FIRST, marks.LAST + 1)} - taken
+    after = [slot for slot in free if slot > last]
+    return min(after or free)
 
 
 def rename_device(book: Book, name: str, new: str) -> Book:
