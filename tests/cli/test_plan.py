@@ -163,6 +163,13 @@ def test_a_plan_that_waits_for_its_first_use_says_so(world: World) -> None:
     assert "expires  never\n" in out
 
 
+def test_a_plan_that_waits_for_its_first_use_counts_from_when_it_was_set(world: World) -> None:
+    world.run("plan", "set", "--volume", "1GB", "--start", ago(days=5))
+    world.run("plan", "set", "--start", "first-use")
+    assert world.book.plan is not None
+    assert world.book.plan.counted_from == pytest.approx(time.time(), abs=60)
+
+
 def test_the_audit_has_the_whole_plan(world: World) -> None:
     world.run("plan", "set", "--volume", "10GB", "--valid", "30d", "--start", "2026-05-01T00:00Z")
     newest = world.json("audit")[0]

@@ -1,6 +1,7 @@
 """The book: what people settle, and what they are told when it cannot be done."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -133,7 +134,14 @@ def test_a_name_that_is_taken_is_not_given_twice() -> None:
 def test_every_device_has_a_slot_of_its_own_that_nobody_had_lately() -> None:
     made = family()
     assert sorted(one.slot for one in made.devices.values()) == [2, 3, 4]
-    made, again = add(book.forget_device(made, "laptop"), "new", "ip:10.0.0.77")
+    newest = max(made.devices.values(), key=lambda one: one.slot)
+    made, again = add(book.forget_device(made, newest.id), "new", "ip:10.0.0.77")
+    assert again.slot == 5
+
+
+def test_after_the_last_slot_the_first_free_one_comes_round() -> None:
+    made = replace(family(), last_slot=marks.LAST)
+    _, again = add(made, "new", "ip:10.0.0.77")
     assert again.slot == 5
 
 

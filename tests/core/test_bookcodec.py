@@ -17,7 +17,14 @@ from tripgate.core.model import Period, Plan
 
 FULL = book.set_plan(
     cap(cap(cap(family(), "phone", Period.ONCE), "person:ana"), "plan", Period.TRIP),
-    Plan(volume=10**10, valid_s=86_400, starts_at=5, price="25 USD", tz="America/Cancun"),
+    Plan(
+        volume=10**10,
+        valid_s=86_400,
+        starts_at=5,
+        price="25 USD",
+        tz="America/Cancun",
+        counts_from=3,
+    ),
 )
 
 

@@ -33,7 +33,7 @@ def family() -> tuple[Book, Target]:
 BOOK, PHONE = family()
 
 
-def limits(book: Book, now: int = NOON) -> set[tuple[Target, Period, int | None, bool]]:
+def limits(book: Book, now: int | None = NOON) -> set[tuple[Target, Period, int | None, bool]]:
     device = book.devices[PHONE.key]
     return {
         (limit.target, limit.period, limit.limit, limit.soft)
@@ -152,3 +152,22 @@ def test_a_rolling_cap_shows_the_day_with_what_the_days_before_left() -> None:
     }
     (state,) = cap_states(book, counters, today, trusted=True)
     assert (state.limit, state.used, state.remaining) == (16, 3, 13)
+
+
+def test_while_the_clock_is_not_trusted_no_hour_is_free() -> None:
+    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, free=(0, 1439)))
+    assert limits(book, None) == {(counted(PHONE), Period.DAY, 10, False)}
+
+
+def test_while_the_clock_is_not_trusted_no_day_has_rolled() -> None:
+    book = set_cap(BOOK, Cap(PHONE, Period.DAY, 10, created_at=DAY - 9 * 86_400, roll=True))
+    assert limits(book, None) == {(rolled(PHONE), Period.ONCE, 10, False)}
+
+
+def test_while_the_clock_is_not_trusted_gifts_do_not_count_and_loans_do() -> None:
+    book = set_cap(set_cap(BOOK, Cap(PHONE, Period.DAY, 10)), Cap(MARIA, Period.DAY, 10))
+    book = allowance.give(allowance.give(book, PHONE, 5, NOON), MARIA, -5, NOON)
+    assert limits(book, None) == {
+        (PHONE, Period.DAY, 10, False),
+        (MARIA, Period.DAY, 5, False),
+    }

@@ -128,3 +128,18 @@ def test_a_new_quota_is_no_longer_spent() -> None:
 def test_removal_is_of_our_tables_alone() -> None:
     deleted = re.findall(r"^delete table (.*)$", render_removal(), re.MULTILINE)
     assert deleted == ["inet tripgate", "arp tripgate"]
+
+
+def test_a_devices_bytes_leave_by_an_uplink_or_not_at_all() -> None:
+    assert (
+        _rules("output")[0] == f"oifname != @uplinks meta mark and {marks.SLOT_MASK:#x} != 0 drop"
+    )
+
+
+def test_questions_are_limited_per_device_before_anything_is_accepted() -> None:
+    rules = _rules("input_lan")
+    limited = next(
+        n for n, rule in enumerate(rules) if "update @asking { ether saddr limit" in rule
+    )
+    assert "dport { 5301, 5302 }" in rules[limited]
+    assert limited < min(n for n, rule in enumerate(rules) if "accept" in rule)

@@ -123,6 +123,34 @@ def test_a_plan_of_24_hour_days_counts_from_its_start() -> None:
     assert starts(plan, now)[Period.WEEK] == began + 7 * DAY_S
 
 
+@pytest.mark.parametrize("starts_at", [None, 5 * DAY_S])
+def test_the_first_24_hours_take_in_what_was_counted_while_the_plan_waited(
+    starts_at: int | None,
+) -> None:
+    plan = Plan(day="24h", start="first-use", starts_at=starts_at, counts_from=3 * DAY_S + 7)
+    for now in (3 * DAY_S + 7, 5 * DAY_S, 5 * DAY_S + 9):
+        assert starts(plan, now)[Period.DAY] == 3 * DAY_S + 7
+
+
+def test_the_second_24_hours_begin_a_day_after_the_first_use() -> None:
+    plan = Plan(day="24h", start="first-use", starts_at=5 * DAY_S, counts_from=3 * DAY_S)
+    assert ends(Period.DAY, plan, 4 * DAY_S) == 6 * DAY_S
+    assert starts(plan, 6 * DAY_S)[Period.DAY] == 6 * DAY_S
+
+
+def test_a_day_before_the_plan_was_set_ends_when_it_was() -> None:
+    plan = Plan(day="24h", start="first-use", starts_at=5 * DAY_S + 99, counts_from=3 * DAY_S)
+    assert ends(Period.DAY, plan, 3 * DAY_S - 1) == 3 * DAY_S
+
+
+@pytest.mark.parametrize("starts_at", [None, 900])
+def test_the_trip_of_a_plan_that_waits_for_use_counts_from_when_it_was_set(
+    starts_at: int | None,
+) -> None:
+    plan = Plan(start="first-use", starts_at=starts_at, counts_from=500)
+    assert starts(plan, 1000)[Period.TRIP] == 500
+
+
 def test_the_trip_lasts_as_long_as_the_plan() -> None:
     plan = Plan(starts_at=1000, valid_s=500)
     assert starts(plan, 1200)[Period.TRIP] == 1000

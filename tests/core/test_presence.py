@@ -162,3 +162,24 @@ def test_too_many_addresses_of_a_device_displace_its_oldest() -> None:
     changes = [change for address in addresses for change in lan.neighbour(address, A, 0)]
     assert changes[-1] == Lost(A, addresses[0])
     assert len(lan.hosts[A].addresses) == ADDRESSES_MOST
+
+
+def test_a_new_mac_may_claim_the_address_of_the_one_that_made_room_for_it() -> None:
+    lan = Presence()
+    for number in range(MACS_MOST):
+        lan.neighbour(ip_address(number + 0x0A000000), mac(number), number)
+    first = ip_address(0x0A000000)
+    assert lan.neighbour(first, A, MACS_MOST) == [
+        Lost(mac(0), first), Gone(mac(0)), Appeared(A), Gained(A, first),
+    ]  # fmt: skip
+    assert lan.owner(first) == A
+
+
+def test_an_address_that_two_macs_answer_for_is_nobodys_until_one_falls_silent() -> None:
+    lan = Presence()
+    lan.leases(lease(A), 0)
+    lan.neighbour(V4, A, 0)
+    lan.neighbour(V4, B, 1)
+    assert lan.owner(V4) is None
+    lan.neighbour_gone(V4, 2)
+    assert lan.owner(V4) == A

@@ -1,8 +1,10 @@
 """The kernel's counters against the carrier's, to the byte, with real packets."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,10 @@ from tests.lab.router import Router, router, slot
 from tests.lab.traffic import UDP4, udp_echo, udp_socket
 from tests.lab.truth import Bytes
 from tripgate.core import marks
+from tripgate.core.counts import NOTHING
 from tripgate.core.kernelreading import Count
+from tripgate.kernel.counters import KernelCounters
+from tripgate.kernel.posted import PostedPage
 
 
 @pytest.fixture
@@ -148,3 +153,44 @@ def test_all_slots_together_are_the_interface(lab: Lab, gateway: Router) -> None
     lab.run(lab.gateway, ["ping", "-q", "-c", "1", server4(2)])
     slots, link, wire = (b - a for a, b in zip(before, _at_rest(lab, gateway), strict=True))
     assert (slots, link) == (wire, wire)
+
+
+FOREIGN = 51820
+"""WireGuard's own, which wg-quick restores from conntrack marks."""
+
+
+def test_another_tools_mark_is_nobodys_and_stops_no_reading(
+    lab: Lab, gateway: Router, tmp_path: Path
+) -> None:
+    gateway.nft(
+        "add table inet other\n"
+        "add chain inet other out { type route hook output priority -100; }\n"
+        f"add rule inet other out udp dport 9999 ct mark set {FOREIGN}\n"
+    )
+    with udp_socket(lab, lab.gateway, f"{WAN4}.2") as sock:
+        sock.sendto(bytes(100), (server4(1), 9999))
+    assert _counted(gateway, FOREIGN).up == 100 + UDP4
+    with lab.inside(lab.gateway):
+        reading = KernelCounters(gateway.table).read()
+    page = PostedPage(tmp_path / "posted", "boot")
+    posted = sum((page.get(one).total for one in reading.slots), NOTHING)
+    assert posted == NOTHING
+    assert reading.slots[marks.NOBODY].total.up == 100 + UDP4
+
+
+def test_a_devices_bytes_do_not_leave_by_an_interface_where_nobody_counts(
+    lab: Lab, gateway: Router
+) -> None:
+    lab._link(lab.gateway, "usb0", lab.server, "usb1")
+    lab._address(lab.gateway, "usb0", "192.0.2.1/24")
+    lab._address(lab.server, "usb1", "192.0.2.2/24")
+    with (
+        udp_socket(lab, lab.server, "192.0.2.2", 7) as there,
+        udp_socket(lab, lab.gateway, "192.0.2.1") as own,
+        udp_socket(lab, lab.gateway, "192.0.2.1") as relayed,
+    ):
+        relayed.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, slot(1))
+        with contextlib.suppress(PermissionError):
+            relayed.sendto(b"a device's", ("192.0.2.2", 7))
+        own.sendto(b"the box's own", ("192.0.2.2", 7))
+        assert there.recv(100) == b"the box's own"

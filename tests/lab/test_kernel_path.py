@@ -1,9 +1,11 @@
 """Which way a packet of a device goes: relay, resolver, forward, or nowhere."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -21,13 +23,18 @@ from tests.lab.lab import (
 )
 from tests.lab.router import SPEC, Router, router, slot
 from tests.lab.traffic import udp_echo, udp_socket
+from tripgate.core.nftchains import DNS_A_SECOND, DNS_BURST
 from tripgate.core.routerspec import RouterSpec
+from tripgate.doors import Doors
 from tripgate.kernel import routes
+from tripgate.settings import Settings
+from tripgate.statefolder import StateFolder
 
 LONG_HEADER = b"\xc0" + bytes(1199)  # QUIC v1 Initial, RFC 9000 §17.2
 SHORT_HEADER = b"\x40" + bytes(99)
 WIREGUARD = b"\x01\x00\x00\x00" + bytes(144)
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
+SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>
 FAMILIES = pytest.mark.parametrize(
     ("device", "server"), [(device4, server4), (device6, server6)], ids=["v4", "v6"]
 )
@@ -207,6 +214,22 @@ def test_ssh_by_policy(lab: Lab, policy: str, owner: bool, reached: bool) -> Non
         assert _reachable(lab, lab.device(1), f"{LAN4}.1", 22) is reached
 
 
+def test_before_the_book_is_known_ssh_is_shut(lab: Lab, tmp_path: Path) -> None:
+    settings = Settings(mode="router", lan="lan0", uplink="wan0", state=tmp_path / "state")
+    folder = StateFolder(settings.state)
+    folder.create()
+    doors = Doors(settings, folder)
+    with lab.inside(lab.gateway):
+        doors._make("gateway")
+        try:
+            with _listener(lab, lab.gateway, f"{LAN4}.1", 22):
+                assert not _reachable(lab, lab.device(1), f"{LAN4}.1", 22)
+                doors.set_devices({}, owned=False)
+                assert _reachable(lab, lab.device(1), f"{LAN4}.1", 22)
+        finally:
+            doors._remove()
+
+
 @pytest.mark.parametrize(("address", "wan"), [(WAN4 + ".", "2"), (WAN6 + ":", "2")])
 def test_from_the_uplink_nothing_is_reached(
     lab: Lab, gateway: Router, address: str, wan: str
@@ -233,3 +256,29 @@ def test_without_ipv6_the_relay_gets_none(lab: Lab) -> None:
         gateway.open(1)
         with _listener(lab, lab.gateway, "::", SPEC.tproxy):
             assert not _reachable(lab, lab.device(1), server6(1), 80)
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
+def test_a_flood_of_questions_is_cut_to_its_devices_own_limit(
+    lab: Lab, gateway: Router, is_open: bool
+) -> None:
+    if is_open:
+        gateway.open(1)
+    port = SPEC.dns_open if is_open else SPEC.dns_closed
+    asked, flood = 0, 10 * DNS_BURST
+    with (
+        udp_socket(lab, lab.gateway, "0.0.0.0", port) as resolver,
+        udp_socket(lab, lab.device(1), device4(1)) as flooding,
+        udp_socket(lab, lab.device(2), device4(2)) as other,
+    ):
+        resolver.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
+        began = time.monotonic()
+        for _ in range(flood):
+            flooding.sendto(b"query", (f"{LAN4}.1", 53))
+        lasted = time.monotonic() - began
+        if is_open:
+            gateway.open(2)
+        other.sendto(b"the other's", (f"{LAN4}.1", 53))
+        while resolver.recv(100) != b"the other's":
+            asked += 1
+    assert DNS_BURST <= asked <= DNS_BURST + DNS_A_SECOND * (lasted + 1)

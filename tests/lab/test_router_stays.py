@@ -71,6 +71,19 @@ def test_flushed_rules_let_nothing_through_and_come_back(
     assert sum(one.total for one in used.values()) >= sum(one.total for one in truths)
 
 
+def test_a_stop_with_system_services_leaves_rules_and_guard(lab: Lab, tmp_path: Path) -> None:
+    web(lab)
+    with product(lab, tmp_path, "--services", "system") as gateway:
+        gateway.admit(1)
+        assert gateway.stop() == 0
+        assert "table inet tripgate" in lab.run(lab.gateway, ["nft", "list", "tables"]).stdout
+        assert "1072:" in lab.run(lab.gateway, ["ip", "rule"]).stdout
+        assert lab.sysctl(lab.gateway, "ipv4/ip_forward") == "1"
+        before = lab.truth(server4(1))
+        assert not gateway.reaches(1, server4(1))
+        assert lab.truth(server4(1)) == before
+
+
 def test_deleted_routing_rules_come_back(lab: Lab, gateway: Product) -> None:
     before = lab.run(lab.gateway, ["ip", "rule"]).stdout
     for priority in ("1070", "1071", "1072"):

@@ -210,6 +210,23 @@ async def test_other_starts_do_not(world: World, start: int, trusted: bool) -> N
     assert (found.start, found.used, found.reserved) == (DAY, MIB, MIB)
 
 
+@pytest.mark.parametrize("period", [Period.TRIP, Period.ONCE])
+async def test_a_start_that_the_settings_name_turns_its_period_whatever_the_clock(
+    world: World, period: Period
+) -> None:
+    ledger = await claimed(world)
+    before = tuple(replace(limit, period=period) for limit in limits())
+    after = tuple(replace(limit, start=DAY + 1) for limit in before)
+    await ledger.grant(replace(ASK, limits=before))
+    await settled(ledger, replace(ROW, used=MIB, final=True, limits=before))
+    await ledger.grant(replace(ASK, lease="gw:one:2", limits=after, trusted=False))
+    found = (await counters(ledger))[PHONE, period]
+    assert (found.start, found.used, found.reserved) == (DAY + 1, 0, MIB)
+    await settled(ledger, replace(ROW, lease="gw:one:2", used=KIB, limits=after, trusted=False))
+    await ledger.grant(replace(ASK, lease="gw:one:3", limits=before))
+    assert (await counters(ledger))[PHONE, period].start == DAY + 1
+
+
 async def test_the_first_start_counts_even_if_the_clock_is_not_trusted(world: World) -> None:
     ledger = await claimed(world)
     await ledger.grant(replace(ASK, trusted=False))

@@ -1,19 +1,25 @@
 """The lease desk: grants, refusals, and what happens when the rules change under way."""
 
 import asyncio
+import copy
+import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.proxy.desk_world import CountingFlow, World
+from tests.proxy.desk_world import NOON, CountingFlow, World
 from tripgate.core import book
+from tripgate.core.book import Book
 from tripgate.core.lease import IDLE_S, SLICE_MIN
-from tripgate.core.meter import Meter
-from tripgate.core.model import Period
-from tripgate.ledger.protocol import Grant, GrantRequest, LedgerDown
-from tripgate.proxy.desk import REFUSED_S
+from tripgate.core.meter import Meter, WireState
+from tripgate.core.model import PLAN, Cap, DeviceState, Period, device_target
+from tripgate.ledger.journal import Journal
+from tripgate.ledger.progress import Progress
+from tripgate.ledger.protocol import Edit, Grant, GrantRequest, LedgerDown
+from tripgate.proxy.account import Refusal
+from tripgate.proxy.desk import AGAIN_LEDGER_S, REFUSED_S
 
 DAY_S = 86_400
 MB = 1_000_000
@@ -176,8 +182,6 @@ async def test_bytes_that_end_after_their_lease_was_closed_are_counted(world: Wo
     world.account.revoke()
     await world.settler.settle()
     flow.meter.take_down(0)
-    from tripgate.core.meter import WireState
-
     world.account.end(flow, WireState(sent=0, received=25))
     await world.settler.settle()
     assert (await world.used())[0] == 25
@@ -201,8 +205,6 @@ async def test_near_a_cap_one_flow_leaves_room_for_those_that_follow(world: Worl
 
 
 async def test_what_arrived_and_waits_is_offered_to_no_other_flow(world: World) -> None:
-    from tripgate.core.meter import WireState
-
     await world.cap(8 * MB)
     slow, quick = world.flow(), world.flow()
     slow.arrived = WireState(sent=0, received=6 * MB)
@@ -239,8 +241,6 @@ async def test_where_the_journal_fails_there_is_no_grant(
 
 
 async def test_a_device_on_a_shared_plan_does_not_take_all_that_is_left(world: World) -> None:
-    from tripgate.core.model import PLAN, Cap, DeviceState
-
     await world.edit(
         lambda now: book.set_cap(
             book.add_device(now, "ip:10.0.0.3", 0, entropy="12345678",
@@ -303,3 +303,151 @@ async def test_a_reading_that_asks_for_more_while_more_is_asked_for_asks_once(wo
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
     assert await world.desk.more(world.account)
     assert readings == 1
+
+
+GONE = {"blocked": book.block_device, "forgotten": book.forget_device}
+
+
+@pytest.mark.parametrize("change", GONE.values(), ids=GONE)
+async def test_a_device_that_goes_between_admission_and_connect_gets_no_grant(
+    world: World, change: Callable[[Book, str], Book]
+) -> None:
+    assert await world.desk.more(world.account)
+    await world.edit(lambda current: change(current, "phone"))
+    assert await world.move(world.flow(), 1) == 0
+    await world.settler.settle()
+    assert await world.move(world.flow(), 1) == 0
+
+
+async def test_a_device_that_is_blocked_while_others_are_settled_gets_no_grant(
+    world: World,
+) -> None:
+    async def settle_and_block() -> None:
+        world.desk.lost = False
+        await world.edit(lambda current: book.block_device(current, "phone"))
+
+    world.desk.lost, world.desk.settle_now = True, settle_and_block
+    assert not await world.desk.more(world.account)
+    assert world.account.budget.granted == 0
+
+
+async def test_while_the_clock_is_not_trusted_no_hour_is_free(world: World) -> None:
+    world.clock.trust = False
+    target = device_target(world.phone.id)
+    cap = Cap(target, Period.DAY, MB, created_at=NOON, free=(0, 23 * 60))
+    await world.edit(lambda current: book.set_cap(current, cap))
+    assert await world.move(world.flow(), 2 * MB) == MB
+
+
+async def test_while_the_clock_is_not_trusted_no_day_rolls(world: World) -> None:
+    world.clock.trust = False
+    world.desk.starts = {}
+    cap = Cap(device_target(world.phone.id), Period.DAY, MB, created_at=NOON, roll=True)
+    world.clock.now += 10 * DAY_S
+    await world.edit(lambda current: book.set_cap(current, cap))
+    assert await world.move(world.flow(), 2 * MB) == MB
+
+
+async def test_a_ledger_that_forgot_an_open_lease_is_told_of_it_again(world: World) -> None:
+    await world.cap(50 * MB)
+    before = copy.deepcopy(vars(world.store))
+    await world.move(world.flow(), 2 * MB)
+    await world.settler.settle()
+    used = await world.used()
+    vars(world.store).update(before)
+    world.desk.lost = True
+    await world.settler.settle()
+    assert used[0] == 2 * MB
+    assert await world.used() == used
+
+
+async def test_a_book_that_was_read_before_a_newer_one_does_not_replace_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, answer = world.registry.load, asyncio.Event()
+
+    async def change(edit: Callable[[Book], Book]) -> None:
+        version, current = await load()
+        assert await world.registry.replace(version, edit(current), Edit("test", "edit"))
+
+    async def slow() -> tuple[int, Book]:
+        found = await load()
+        monkeypatch.setattr(world.registry, "load", load)
+        await answer.wait()
+        return found
+
+    await change(lambda current: book.add_person(current, "ana"))
+    monkeypatch.setattr(world.registry, "load", slow)
+    first = asyncio.ensure_future(world.desk.reload())
+    await asyncio.sleep(0)
+    await change(lambda current: book.block_device(current, "phone"))
+    second = asyncio.ensure_future(world.desk.reload())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    answer.set()
+    await asyncio.gather(first, second)
+    assert world.desk.book.devices[world.phone.id].state is DeviceState.BLOCKED
+
+
+async def test_the_account_of_a_device_that_is_not_let_in_is_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.edit(lambda current: book.block_device(current, "phone"))
+    assert world.account.device in world.desk.accounts
+    monkeypatch.setattr("tripgate.proxy.settle.EVERY_S", 0)
+    running = asyncio.ensure_future(world.settler.run())
+    try:
+        async with asyncio.timeout(10):
+            while world.desk.accounts:  # noqa: ASYNC110 - the loop has no event for it
+                await asyncio.sleep(0)
+    finally:
+        running.cancel()
+
+
+async def test_an_account_with_bytes_to_settle_is_not_forgotten(world: World) -> None:
+    flow = world.flow()
+    await world.move(flow, MB)
+    world.account.end(flow, None)
+    await world.edit(lambda current: book.block_device(current, "phone"))
+    world.desk.forget_idle()
+    await world.settler.settle()
+    assert (await world.used())[0] == MB
+
+
+async def test_a_refusal_of_the_ledger_is_not_for_ever(world: World) -> None:
+    world.account.refusal = Refusal("ledger", at=world.clock.now)
+    world.clock.now += AGAIN_LEDGER_S
+    world.desk.try_again(world.account)
+    await world.desk._asking[world.phone.id]
+    assert world.account.refusal is None
+
+
+async def test_a_refusal_stands_for_a_while(world: World) -> None:
+    world.account.refusal = Refusal("ledger", at=world.clock.now)
+    world.clock.now += AGAIN_LEDGER_S / 2
+    world.desk.try_again(world.account)
+    assert not world.desk.asking(world.account)
+
+
+async def test_bytes_that_asked_nobody_survive_a_crash_while_the_ledger_is_down(
+    world: World, tmp_path: Path
+) -> None:
+    world.store.down = "gone"
+    flow = world.flow()
+    world.account.end(flow, WireState(sent=0, received=25))
+    await asyncio.gather(*world.desk._noting)
+    after = Journal(Path(shutil.copy(tmp_path / "journal", tmp_path / "left")))
+    (found,) = (await after.recover(Progress(tmp_path / "progress", "boot"))).leases
+    await after.aclose()
+    assert (found.used, found.exact) == (25, True)
+
+
+async def test_a_lease_that_was_settled_before_it_was_journalled_is_closed_there(
+    world: World, tmp_path: Path
+) -> None:
+    world.account.end(world.flow(), WireState(sent=0, received=25))
+    world.account.rotate()
+    await world.settler.settle()
+    await asyncio.gather(*world.desk._noting)
+    (lease,) = world.journal.recent()
+    assert lease.used == 25

@@ -1,6 +1,7 @@
 """The kernel counts, the accounts pay: readings, estimates, the kernel's own part of a budget."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.gap import LOOKS
 from tripgate.core.lease import IDLE_S, SLICE_MIN
 from tripgate.core.meter import WireState
-from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Period
+from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Cap, DeviceState, Period
 from tripgate.core.policy import Policy, Verb
 from tripgate.core.policybook import set_policy
 from tripgate.kernel.posted import PostedPage
+from tripgate.ledger.journal import Journal
+from tripgate.ledger.progress import Progress
+from tripgate.proxy.desk import AGAIN_LEDGER_S
 from tripgate.proxy.kernelaccount import SHARED_FROM, SLICE_LEAST, KernelAccount
 from tripgate.proxy.kernelmeter import KernelMeter
 
@@ -29,6 +33,7 @@ class HandCounters:
         self.slots: dict[int, SlotCount] = {}
         self.beside = NOTHING
         self.allowed: dict[int, int] = {}
+        self.spent: frozenset[int] = frozenset()
 
     def count(self, slot: int, total: Volume, forwarded: int = 0) -> None:
         before = self.slots.get(slot, SlotCount())
@@ -36,7 +41,7 @@ class HandCounters:
 
     def read(self) -> Reading:
         everything = sum((count.total for count in self.slots.values()), self.beside)
-        return Reading(dict(self.slots), everything)
+        return Reading(dict(self.slots), everything, self.spent)
 
     def allow(self, volumes: Mapping[int, int]) -> None:
         self.allowed |= volumes
@@ -302,3 +307,79 @@ async def test_flows_and_forwarded_packets_share_the_rate(world: KernelWorld) ->
             passed += share
         await world.look(0)
     assert passed == pytest.approx(60 * MB, rel=0.05)
+
+
+async def tablet(world: KernelWorld) -> str:
+    """A second approved device; its id."""
+    await world.edit(
+        lambda now: book.add_device(
+            now, "ip:10.0.0.3", 0, entropy="11ff11ff", state=DeviceState.APPROVED, name="tab"
+        )[0]
+    )
+    return next(one.id for one in world.desk.book.devices.values() if one.name == "tab")
+
+
+async def test_idle_slices_are_there_for_others_when_the_plan_is_nearly_used_up(
+    world: KernelWorld,
+) -> None:
+    tab = await tablet(world)
+    await world.edit(lambda now: book.set_cap(now, Cap(PLAN, Period.DAY, MB)))
+    world.meter.present = {tab}
+    await world.look()
+    assert world.desk.account(tab).budget.granted == MB
+    world.meter.present = {world.phone.id, tab}
+    for _ in range(300):
+        let = world.counters.allowed[world.phone.slot]
+        world.counters.count(world.phone.slot, Volume(0, let), let)
+        await world.look()
+        world.settler.measure()
+        await world.settler.settle()
+    assert (await world.used())[0] == MB
+
+
+async def test_who_gave_an_idle_slice_back_has_another_with_its_first_packet(
+    world: KernelWorld,
+) -> None:
+    await world.cap(10 * MB)
+    world.meter.present = {world.phone.id}
+    for _ in range(4):
+        await world.look(IDLE_S)
+        world.settler.measure()
+        await world.settler.settle()
+    assert (await world.used())[1] == 0
+    world.counters.spent = frozenset({world.phone.slot})
+    await world.look()
+    await world.look()
+    assert world.counters.allowed[world.phone.slot] > 0
+
+
+async def test_a_device_that_a_dead_ledger_refused_forwards_again_by_itself(
+    world: KernelWorld,
+) -> None:
+    world.meter.present = {world.phone.id}
+    world.stats.ledger_up, world.store.down = False, "gone"
+    await world.look()
+    assert world.counters.allowed[world.phone.slot] == 0
+    world.store.down = None
+    await world.look(AGAIN_LEDGER_S)
+    await world.look()
+    assert world.counters.allowed[world.phone.slot] > 0
+
+
+async def test_a_device_that_waits_for_approval_has_no_account(world: KernelWorld) -> None:
+    await world.edit(lambda now: book.add_device(now, "ip:10.0.0.3", 0, entropy="11ff11ff")[0])
+    await world.look()
+    assert list(world.desk.accounts) == [world.phone.id]
+
+
+async def test_what_the_kernel_counted_without_a_lease_survives_a_crash(
+    world: KernelWorld, tmp_path: Path
+) -> None:
+    world.store.down = "gone"
+    world.counters.count(marks.GATEWAY, Volume(100, 400))
+    world.settler.read()
+    await asyncio.gather(*world.desk._noting)
+    after = Journal(Path(shutil.copy(tmp_path / "journal", tmp_path / "left")))
+    left = (await after.recover(Progress(tmp_path / "progress", "boot"))).leases
+    await after.aclose()
+    assert [one.used for one in left if one.lease.device == GATEWAY] == [500]

@@ -13,6 +13,7 @@ from tripgate.proxy.plans import PlanKeeper
 
 DAY_S = 86_400
 KIB = 1024
+MIB = 1024 * KIB
 
 
 @pytest.fixture
@@ -42,6 +43,37 @@ async def test_no_plan_begins_while_the_clock_is_not_trusted(world: World) -> No
     world.clock.trust = False
     await keeper.first_use()
     assert planbook.waits_for_use(world.desk.book)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_what_moved_before_the_first_use_was_noticed_is_the_plans(
+    world: World, trusted: bool
+) -> None:
+    keeper = await plans(world, Plan(volume=9 * MIB, starts_at=int(NOON) - 100))
+    await world.move(world.flow(), MIB)
+    await world.settler.settle()
+    world.clock.trust = trusted
+    waiting = planbook.wait_for_use(Plan(volume=9 * MIB), int(NOON))
+    await world.edit(lambda book: replace(book, plan=waiting))
+    await world.move(world.flow(), 8 * MIB)
+    await world.settler.settle()
+    world.clock.now, world.clock.trust = NOON + 100, True
+    await keeper.turn()
+    assert not planbook.waits_for_use(world.desk.book)
+    assert await world.move(world.flow(), 2 * MIB) == MIB
+    await world.settler.settle()
+    counters = (await world.ledger.tallies([PLAN])).counters
+    assert counters[PLAN, Period.TRIP].used == 9 * MIB
+
+
+async def test_a_plan_that_is_set_by_a_clock_that_went_back_counts_anew_all_the_same(
+    world: World,
+) -> None:
+    spent = Plan(volume=MIB, starts_at=int(NOON))
+    await plans(world, spent)
+    assert await world.move(world.flow(), 2 * MIB) == MIB
+    await world.edit(lambda book: replace(book, plan=planbook.wait_for_use(spent, 1)))
+    assert await world.move(world.flow(), 2 * MIB) == MIB
 
 
 @pytest.mark.parametrize(("later", "volume"), [(DAY_S - 1, 1), (DAY_S, 2)])

@@ -24,7 +24,7 @@ from tripgate.core.model import (
     device_target,
     person_target,
 )
-from tripgate.core.period import starts
+from tripgate.core.period import BY_BOOK, starts
 from tripgate.core.units import format_rate
 from tripgate.ledger.protocol import AuditEntry, Tallies
 
@@ -131,7 +131,8 @@ class Snapshot:
     def used(self, target: Target, period: Period) -> int:
         """Bytes in the present period."""
         counter = self.tallies.counters.get((target, period))
-        return current(counter, self.starts[period], trusted=self.trusted).used
+        sure = self.trusted or period in BY_BOOK
+        return current(counter, self.starts[period], trusted=sure).used
 
 
 async def snapshot(store: Store, now: int) -> Snapshot:

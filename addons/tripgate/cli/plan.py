@@ -15,7 +15,7 @@ from tripgate.cli.output import Column, facts, table
 from tripgate.cli.when import parse_instant
 from tripgate.core.book import Book, set_plan
 from tripgate.core.model import Plan
-from tripgate.core.planbook import queue_plan
+from tripgate.core.planbook import queue_plan, wait_for_use
 from tripgate.core.units import format_duration, parse_duration, parse_volume
 from tripgate.core.uplinks import valid_uplink
 
@@ -45,10 +45,11 @@ class Start:
 
     def apply(self, plan: Plan, at: int) -> Plan:
         if self.text == "first-use":
-            return replace(plan, start="first-use", starts_at=None)
+            return wait_for_use(plan, at)
         if self.text == "now":
-            return replace(plan, start="now", starts_at=at)
-        return replace(plan, start="at", starts_at=parse_instant(self.text, plan.tz))
+            return replace(plan, start="now", starts_at=at, counts_from=None)
+        begins = parse_instant(self.text, plan.tz)
+        return replace(plan, start="at", starts_at=begins, counts_from=None)
 
 
 def parse_size(text: str) -> Size:

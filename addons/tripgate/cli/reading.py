@@ -149,7 +149,7 @@ def _since(book: Book, question: Question, now: int) -> int | None:
     """UTC epoch seconds; None: since ever."""
     plan, text = book.plan or Plan(), question.since
     if text is None or text == Period.TRIP:
-        return plan.starts_at
+        return plan.counted_from or None
     if text == Period.ONCE:
         return _once(book, question.target)
     if text in PERIODS:

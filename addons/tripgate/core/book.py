@@ -60,6 +60,8 @@ class Book:
     """Plans to come, in their order (:mod:`tripgate.core.planbook`)."""
     unmetered: tuple[str, ...] = ()
     """Names of uplinks whose bytes cost nothing (:mod:`tripgate.core.uplinks`)."""
+    last_slot: int = 0
+    """The slot that was given last, to a device that may be forgotten since."""
 
     @cached_property
     def by_slot(self) -> Mapping[int, Device]:
@@ -170,7 +172,7 @@ def add_device(
         created_at=now,
         slot=_free_slot(book),
     )
-    return _put(book, device), device
+    return replace(_put(book, device), last_slot=device.slot), device
 
 
 def _with_room(book: Book) -> Book:
@@ -197,10 +199,10 @@ def _free_id(book: Book, entropy: str) -> str:
 def _free_slot(book: Book) -> int:
     """One that was not used for long: connections of a forgotten device may still carry its own."""
     taken = {device.slot for device in book.devices.values()}
-    after = max(taken, default=marks.FIRST - 1) + 1
-    if after <= marks.LAST:
-        return after
-    return next(slot for slot in range(marks.FIRST, marks.LAST + 1) if slot not in taken)
+    last = book.last_slot or max(taken, default=marks.FIRST - 1)
+    free: set[int] = {*range(marks.FIRST, marks.LAST + 1)} - taken
+    after = [slot for slot in free if slot > last]
+    return min(after or free)
 
 
 def _check_name(name: str) -> None:

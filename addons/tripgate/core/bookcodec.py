@@ -57,6 +57,7 @@ def dump(book: Book) -> str:
         "warned": [asdict(one) for one in book.warned],
         "queue": [asdict(plan) for plan in book.queue],
         "unmetered": list(book.unmetered),
+        "last_slot": book.last_slot,
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -80,10 +81,14 @@ def _book(document: Any) -> Book:
         raise NewerBook("the settings were written by a newer tripgate: use that version")
     if document["schema"] < SCHEMA:
         document = _upgraded(document)
-    document = {"unmetered": [], **document}  # this schema's first books did not have it
+    document = {
+        "unmetered": [],
+        "last_slot": 0,
+        **document,
+    }  # this schema's first books did not have them
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered",
+        "queue", "warned", "unmetered", "last_slot",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -101,6 +106,7 @@ def _book(document: Any) -> Book:
         tuple(_warned(one) for one in document["warned"]),
         tuple(_plan(one) for one in document["queue"]),
         _all_of(str, document["unmetered"]),
+        _slot(document["last_slot"]),
     )
     if plan:
         ZoneInfo(plan.tz)
@@ -138,7 +144,7 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plan(raw: Mapping[str, Any]) -> Plan:
     if isinstance(raw, dict):
-        raw = {"uplink": None, **raw}  # this schema's first plans did not have it
+        raw = {"uplink": None, "counts_from": None, **raw}  # earlier books had neither
     return Plan(**_checked(Plan, raw))
 
 
@@ -147,6 +153,12 @@ def _device(raw: Mapping[str, Any]) -> Device:
     values["state"] = DeviceState(values["state"])
     values["identities"] = _all_of(str, values["identities"])
     return Device(**values)
+
+
+def _slot(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= marks.LAST:
+        raise ValueError("a slot is out of range")
+    return value
 
 
 def _cap(raw: Mapping[str, Any]) -> Cap:

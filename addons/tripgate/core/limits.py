@@ -160,7 +160,8 @@ def cap_states(
     for (target, period), cap in sorted(book.caps.items(), key=lambda item: _order(*item[0])):
         start = cap.created_at if period is Period.ONCE else starts[period]
         whose = target if cap.free is None else counted(target)
-        counter = current(counters.get((whose, period)), start, trusted=trusted)
+        sure = trusted or period in periods.BY_BOOK
+        counter = current(counters.get((whose, period)), start, trusted=sure)
         resets_at = periods.ends(period, book.plan, starts[Period.DAY])
         gift = given = credit(book, target, start, period)
         if cap.roll:

@@ -108,6 +108,7 @@ class Plan:
     """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``.
 
     ``uplink``: what moves on another one is not the plan's (:mod:`tripgate.core.uplinks`).
+    ``counts_from``: where it waits, or waited, for its first use, since when bytes are its own.
     """
 
     volume: int | None = None
@@ -121,6 +122,12 @@ class Plan:
     step: int = 1
     unit: str = "GB"
     uplink: str | None = None
+    counts_from: int | None = None
+
+    @property
+    def counted_from(self) -> int:
+        """When the count of its trip begins: with the first use nothing is counted anew."""
+        return (self.starts_at or 0) if self.counts_from is None else self.counts_from
 
     @property
     def expires_at(self) -> int | None:

@@ -5,9 +5,11 @@ Rules
    day begins at the first instant after the gap; where midnight happens twice, at the first one.
 2. A week begins on Monday. A month begins on the plan's billing day, on the month's last day where
    it has no such day.
-3. A plan whose days are 24-hour windows counts days (and weeks, of seven such) from its start.
-4. ``trip`` lasts from the plan's start to its end; without a plan, for ever. ``once`` begins when
-   its cap was made and never ends.
+3. A plan whose days are 24-hour windows counts days (and weeks, of seven such) from its start. The
+   first one takes in what was counted while the plan waited for its first use.
+4. ``trip`` lasts from the plan's start to its end; without a plan, for ever. A plan that begins
+   with its first use counts from when it was set. ``once`` begins when its cap was made and never
+   ends.
 5. Instants are UTC epoch seconds; a start is the last one at or before ``now``.
 """
 
@@ -20,6 +22,9 @@ from tripgate.core.model import Period, Plan
 DAY_S = 86_400
 NO_PLAN = Plan()
 
+BY_BOOK = frozenset({Period.TRIP, Period.ONCE})
+"""Periods that begin when the settings say, trusted clock or not."""
+
 _PERIODS = (Period.DAY, Period.WEEK, Period.MONTH)
 
 
@@ -27,7 +32,7 @@ def starts(plan: Plan | None, now: int) -> Mapping[Period, int]:
     """When the present day, week, month and trip began."""
     plan = plan or NO_PLAN
     found = {period: _bounds(period, plan, now)[0] for period in _PERIODS}
-    return {**found, Period.TRIP: plan.starts_at or 0}
+    return {**found, Period.TRIP: plan.counted_from}
 
 
 def ends(period: Period, plan: Plan | None, now: int) -> int | None:
@@ -39,10 +44,9 @@ def ends(period: Period, plan: Plan | None, now: int) -> int | None:
 
 
 def _bounds(period: Period, plan: Plan, now: int) -> tuple[int, int]:
-    if plan.day == "24h" and plan.starts_at is not None and period is not Period.MONTH:
-        length = DAY_S if period is Period.DAY else 7 * DAY_S
-        begun = plan.starts_at + (now - plan.starts_at) // length * length
-        return begun, begun + length
+    known = plan.starts_at is not None or plan.counts_from is not None
+    if plan.day == "24h" and known and period is not Period.MONTH:
+        return _window(plan, DAY_S if period is Period.DAY else 7 * DAY_S, now)
     zone = ZoneInfo(plan.tz)
     today = datetime.fromtimestamp(now, UTC).astimezone(zone).date()
     first = _first_day(period, today, plan.billing_day)
@@ -51,6 +55,16 @@ def _bounds(period: Period, plan: Plan, now: int) -> tuple[int, int]:
         first = _first_day(period, first - timedelta(days=1), plan.billing_day)
         begun = midnight(first, zone)
     return begun, midnight(_next_first_day(period, first, plan.billing_day), zone)
+
+
+def _window(plan: Plan, length: int, now: int) -> tuple[int, int]:
+    """Rule 3; while the plan waits the window would begin now."""
+    first = now if plan.starts_at is None else plan.starts_at
+    counted = plan.counted_from
+    if counted <= now < first + length:
+        return counted, first + length
+    begun = first + (now - first) // length * length
+    return begun, min(begun + length, counted) if begun < counted else begun + length
 
 
 def midnight(day: date, zone: ZoneInfo) -> int:

@@ -3,7 +3,9 @@
 Rules
 1. A plan ends when it expires or when its volume is used up. The next begins at that moment, with
    a count of its own: its ``trip`` starts anew, and no byte of the one before stands in it.
-2. A plan that starts at first use begins with the first flow that is let through.
+2. A plan that starts at first use begins with the first flow that is let through. It counts from
+   when it was set, so that what moves before its use is noticed (or the clock is trusted) is its
+   own; that is later than the plan before it counted from, whatever the clock says.
 3. Without a next plan the present one stays: used up, it stops; expired, it goes on counting.
 4. Nothing begins or ends while the clock is not trusted; the caller sees to that.
 """
@@ -23,6 +25,12 @@ def queue_plan(book: Book, plan: Plan) -> Book:
     if len(book.queue) >= MOST_NEXT:
         raise BookError(f"there are {MOST_NEXT} plans to come: that is enough")
     return replace(book, queue=(*book.queue, replace(plan, starts_at=None)))
+
+
+def wait_for_use(plan: Plan, now: int) -> Plan:
+    """The same plan, from ``now`` on waiting for its first use (rule 2)."""
+    since = max(now, plan.counted_from + 1)
+    return replace(plan, start="first-use", starts_at=None, counts_from=since)
 
 
 def waits_for_use(book: Book) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.model import Kind, Limit, Period, Target
+from tripgate.core.period import BY_BOOK
 from tripgate.core.usage import Increment
 from tripgate.ledger.protocol import AuditEntry, Grant, GrantRequest, Settlement
 
@@ -92,6 +93,7 @@ class MemoryStore:
         """Rule 3; the start that counts."""
         place = (limit.target, limit.period)
         count = self.counts.get(place)
+        trusted = trusted or limit.period in BY_BOOK
         if count is None or (trusted and limit.start > count.start):
             self.counts[place] = Count(limit.start, None if trusted else limit.start)
             return limit.start

@@ -148,6 +148,10 @@ class Account:
             self.lease.rotate = True
             self.lease.budget.revoked = True
 
+    def give_back(self) -> None:
+        """The lease lies unused: others may need it."""
+        self.revoke()
+
     def moved(self) -> None:
         """Put the taken bytes where they survive a crash of the process; hold the windows."""
         self.stirred = True

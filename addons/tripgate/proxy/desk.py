@@ -6,7 +6,9 @@ Rules
 3. A lease that must change (an edit, a new period) is settled before its successor is asked for,
    so that its reserve does not stand in the successor's way.
 4. After a failure the ledger is told what it may have lost before it is asked for anything.
-5. With the ledger gone a flow spends what it has, then waits ``RETRY_S``, then ends.
+5. A lease that was opened for bytes that asked nobody (the kernel's count, a flow's end) is
+   journalled too, or a crash before its first settlement would lose them.
+6. With the ledger gone a flow spends what it has, then waits ``RETRY_S``, then ends.
 """
 
 import asyncio
@@ -82,6 +84,7 @@ class LeaseDesk:
         self._closed = False
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._noting: set[asyncio.Task[None]] = set()
 
     def connect(self, stores: Stores, gateway: str, prefix: str) -> None:
         """Use these stores; leases are called ``prefix:NUMBER``. Nothing is granted before."""
@@ -164,10 +167,26 @@ class LeaseDesk:
     def account(self, device: str) -> Account:
         """The account of a device, made at the first use."""
         if device not in self.accounts:
-            self.accounts[device] = self._make_account(device, self.open_lease)
+            self.accounts[device] = self._make_account(device, self._open_unasked)
         return self.accounts[device]
 
-    def open_lease(self, account: Account) -> None:
+    def _open_unasked(self, account: Account) -> None:
+        """Rule 5."""
+        self._open_lease(account)
+        task = asyncio.ensure_future(self._note(account, account.lease))
+        self._noting.add(task)
+        task.add_done_callback(self._noting.discard)
+
+    async def _note(self, account: Account, lease: Lease | None) -> None:
+        assert lease is not None
+        try:
+            await self._journal(account, lease, 0)
+        except JournalError as error:
+            self.failed(error)
+        if lease is not account.lease and lease not in account.closing:
+            self.stores.journal.closed(lease.id, lease.settled)  # it was settled meanwhile
+
+    def _open_lease(self, account: Account) -> None:
         """Give the account a new lease of zero bytes."""
         self._sequence += 1
         lease_id = f"{self._prefix}:{self._sequence}"
@@ -254,16 +273,17 @@ class LeaseDesk:
     async def _ask(self, account: Account) -> None:
         asked_again = False
         for _ in range(STALE_TRIES):
-            if not self._may_have_bytes(account):
+            allowed = self._may_have_bytes(account)
+            lease = await self._ready_lease(account) if allowed else None
+            if lease is None or not self._may_have_bytes(account):  # the book may have changed
                 account.refusal = Refusal("device", at=self.clock.monotonic())
                 account.revoke()
                 return
-            lease = await self._ready_lease(account)
             grant = await self._grant(account, lease)
             if grant.stale:
                 await self.reload()
             elif grant.granted > lease.budget.granted:
-                await self._journal(account, lease, grant)
+                await self._journal(account, lease, grant.granted)
                 if not lease.rotate:
                     self._grow(account, lease, grant)
                     return
@@ -298,7 +318,7 @@ class LeaseDesk:
             if account.closing or self.lost:
                 raise LedgerDown("what was moved before could not be settled")
         if account.lease is None:
-            self.open_lease(account)
+            self._open_lease(account)
         assert account.lease is not None
         return account.lease
 
@@ -324,12 +344,12 @@ class LeaseDesk:
         self.stats.calls["grant", "stale" if grant.stale else "ok"] += 1
         return grant
 
-    async def _journal(self, account: Account, lease: Lease, grant: Grant) -> None:
+    async def _journal(self, account: Account, lease: Lease, granted: int) -> None:
         record = LeaseRecord(
             lease=lease.id,
             device=account.device,
             limits=tuple(replace(limit, soft=False) for limit in lease.limits),
-            granted=grant.granted,
+            granted=granted,
             trusted=self.clock.trusted(),
         )
         await self.stores.journal.granted(record)

@@ -54,7 +54,7 @@ class KernelAccount(Account):
         self._attribution = Attribution()
         self.present = self.dry = False
         self.refill: Callable[[], None] | None = None
-        self._forwards = False
+        self._forwards = self._resting = False
         self._sending: set[Metered] = set()
 
     def open(self, lease_id: str, limits: tuple[Limit, ...], slot: Slot) -> Lease:
@@ -64,8 +64,19 @@ class KernelAccount(Account):
 
     def idle(self, now: float) -> bool:
         """A device that is there keeps its slice: its next packet asks nobody (rule 3)."""
-        scarce = self.beyond is not None and self.beyond < SCARCE
-        return (scarce or not self.present) and super().idle(now)
+        return (self._scarce or not self.present) and super().idle(now)
+
+    def revoke(self) -> None:
+        super().revoke()
+        self._resting = False
+
+    def give_back(self) -> None:
+        super().give_back()
+        self._resting = self._scarce
+
+    @property
+    def _scarce(self) -> bool:
+        return self.beyond is not None and self.beyond < SCARCE
 
     @property
     def exhausted(self) -> bool:
@@ -74,11 +85,14 @@ class KernelAccount(Account):
 
     @property
     def needs_lease(self) -> bool:
-        """There is none, or it is to be followed by another."""
-        return self.lease is None or self.lease.rotate
+        """There is none, or it is to be followed by another. Who gave back what others may need
+        waits with it until a packet was stopped: that one comes again."""
+        moves = self.dry or self._forwards or bool(self.flows)
+        return (self.lease is None or self.lease.rotate) and (moves or not self._resting)
 
     def grown(self) -> None:
         """The kernel gets its part at once: forwarded packets are being dropped."""
+        self._resting = False
         if self.refill and (self.dry or not self.budget.held):
             self.refill()
 

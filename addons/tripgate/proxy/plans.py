@@ -43,10 +43,10 @@ class PlanKeeper:
         plan = self._desk.book.plan
         if plan is None or plan.volume is None:
             return False
-        volume = plan.volume + credit(self._desk.book, PLAN, plan.starts_at or 0)
+        volume = plan.volume + credit(self._desk.book, PLAN, plan.counted_from)
         refusals = (account.refusal for account in self._desk.accounts.values())
         limits = [refusal.limit for refusal in refusals if refusal and refusal.limit]
-        place = (PLAN, Period.TRIP, plan.starts_at or 0, volume)
+        place = (PLAN, Period.TRIP, plan.counted_from, volume)
         return any(place == (one.target, one.period, one.start, one.limit) for one in limits)
 
     async def _edit(self, action: str, change: Callable[[Book, int], Book]) -> None:

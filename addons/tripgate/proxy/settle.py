@@ -112,7 +112,7 @@ class Settler:
         for account in self._desk.accounts.values():
             account.budget.measure(now)
             if account.idle(now):
-                account.revoke()
+                account.give_back()
 
     async def settle(self) -> None:
         """Bring everything that is new to the ledger; failures are kept for the next time."""

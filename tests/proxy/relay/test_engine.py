@@ -156,3 +156,58 @@ async def test_closing_the_relay_resets_everybody(world: RelayWorld) -> None:
     type(world.relay.engine).close(world.relay.engine)
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(recv(client), 5)
+
+
+async def test_a_connection_that_cannot_even_be_reset_ends_no_turn(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await world.pair(), await world.pair()
+    flow = next(f for f in world.account.flows if f.client.getpeername() == one[0].getsockname())  # type: ignore[attr-defined]
+
+    tried = asyncio.Event()
+
+    def broken(*_: Any) -> None:
+        tried.set()
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(flow), "abort", broken)
+        patch.setattr(type(flow.meter), "moved_down", broken)
+        await send(one[1], b"x")
+        await tried.wait()
+    await send(other[1], b"fine")
+    assert await asyncio.wait_for(exactly(other[0], 4), 10) == b"fine"
+
+
+async def test_a_cut_that_fails_for_one_connection_reaches_the_others(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [await world.pair() for _ in range(3)]
+    first = next(iter(world.account.flows))
+    abort = type(first).abort
+
+    def broken(flow: Any) -> None:
+        if flow is first:
+            raise RuntimeError("broken")
+        abort(flow)
+
+    monkeypatch.setattr(type(first), "abort", broken)
+    world.relay.cut("127.0.0.1")
+    assert world.account.flows == {first}
+    monkeypatch.undo()
+    for client, server in pairs:
+        client.close()
+        server.close()
+
+
+async def test_a_deadline_that_fails_stops_no_others(world: RelayWorld) -> None:
+    class Broken(Thing):
+        def expire(self, now: float) -> None:
+            raise RuntimeError("broken")
+
+    queue, things = world.relay.engine.deadlines(5), [Broken(), Thing()]
+    for thing in things:
+        queue.enter(thing, world.clock.now)
+    await world.pass_time(6)
+    await world.pass_time(1)
+    assert things[1].expired

@@ -1,9 +1,11 @@
 """Relayed connections: every byte, in order, and each kind of end as what it is."""
 
 import asyncio
+import errno
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -166,3 +168,43 @@ async def test_a_thousand_connections_under_reused_descriptors_do_not_mix(
     await asyncio.gather(*map(one, range(1000)))
     server.cancel()
     assert world.stats.verdicts["allow"] == 1000
+
+
+async def test_without_descriptors_a_client_is_reset_and_nothing_is_left_of_it(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    watched = len(world.relay.engine._handlers)
+    with monkeypatch.context() as patch:
+        client = await world.client()
+        await until(lambda: world.relay.connections == 1)
+        module = SimpleNamespace(**{**vars(socket), "socket": exhausted})
+        patch.setattr("tripgate.proxy.relay.relay.socket", module)
+        await send(client, b"!")
+        await until(lambda: world.relay.connections == 0)
+    with pytest.raises(ConnectionResetError):
+        await recv(client)
+    assert (len(world.relay.engine._handlers), world.flows) == (watched, 0)
+
+
+async def test_a_cut_at_one_address_of_a_device_leaves_its_others_alone(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.relay, "crowd_of", lambda address: "phone")
+    clients, servers = [], []
+    for host in ("127.0.0.2", "127.0.0.3"):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.bind((host, 0))
+        await asyncio.get_running_loop().sock_connect(sock, world.front.getsockname())
+        await send(sock, b"!")
+        servers.append(await world.accepted())
+        clients.append(sock)
+    world.relay.cut("127.0.0.2")
+    with pytest.raises(ConnectionResetError):
+        await recv(clients[0])
+    assert world.flows == 1
+    for sock in (*clients, *servers):
+        sock.close()

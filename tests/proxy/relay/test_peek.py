@@ -1,6 +1,7 @@
 """The first bytes: named, waited for, bounded; none of them lost."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -126,3 +127,23 @@ async def test_too_many_connections_of_one_client_are_reset(
     with pytest.raises(ConnectionResetError):
         await recv(await world.client())
     assert world.relay.connections == len(kept)
+
+
+async def test_those_who_are_not_let_in_have_one_crowds_limit_together(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tripgate.proxy.relay.lane.PER_DEVICE", 2)
+    monkeypatch.setattr(world.relay, "crowd_of", lambda address: "")
+    front, sockets = world.front.getsockname(), [socket.socket() for _ in range(3)]
+    for number, sock in enumerate(sockets):
+        sock.setblocking(False)
+        sock.bind((f"127.0.0.{2 + number}", 0))
+    for sock in sockets[:2]:
+        await asyncio.get_running_loop().sock_connect(sock, front)
+    await until(lambda: world.relay.connections == 2)
+    with pytest.raises(ConnectionResetError):
+        await asyncio.get_running_loop().sock_connect(sockets[2], front)
+        await recv(sockets[2])
+    assert world.relay.connections == 2
+    for sock in sockets:
+        sock.close()

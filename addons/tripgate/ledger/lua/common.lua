@@ -10,6 +10,7 @@
 --    start is later and its clock is trusted -> the same, and the reserve of the old period is
 --    gone; else the stored start stays. A first start that came from an untrusted clock is a
 --    guess: the first trusted caller confirms it, or moves it back, and what was counted stays.
+--    Where a trip or a once begins the settings say, and no clock: every caller is trusted there.
 -- 4. A lease remembers in which counters it stands, with the start of each. Its bytes count there
 --    while that start (or the guess it was corrected from) is the stored one; life counts always.
 -- 5. A lease holds max(0, granted - settled) in each of its counters while it is open.
@@ -102,6 +103,7 @@ local function turn(target, period, start, trusted)
   local counters = scope(target)
   local at, guess = period .. '.start', period .. '.guess'
   local stored = counters.now[at]
+  trusted = trusted or period == 'trip' or period == 'once'
   if not stored or (trusted and start > stored) then
     put(counters, at, start)
     put(counters, period .. '.used', 0)

@@ -3,7 +3,8 @@
 Rules
 1. A turn takes batch after batch until there are no events or ``TURN_S`` has passed: others in the
    loop have their turn too.
-2. A handler that raises loses its own connection; the others do not notice.
+2. A handler that raises loses its own connection; the others do not notice, also where its end
+   fails, or what it does at its deadline.
 3. Descriptors are closed between batches (rule 2 of :mod:`tripgate.proxy.relay`).
 """
 
@@ -119,7 +120,7 @@ class Engine:
     def abort(self, chosen: Callable[[Handler], bool]) -> None:
         """End those of the handlers that are chosen."""
         for handler in {one for one in self._handlers.values() if chosen(one)}:
-            handler.abort()
+            self._abort(handler)
 
     # -- turns ------------------------------------------------------------------------------
 
@@ -184,7 +185,13 @@ class Engine:
 
     def _failed(self, handler: Handler | Turn, error: Exception) -> None:
         self.quiet.warning("a connection was reset by an error of the relay: %r", error)
-        handler.abort()
+        self._abort(handler)
+
+    def _abort(self, handler: Handler | Turn) -> None:
+        try:
+            handler.abort()
+        except Exception as error:
+            self.quiet.warning("a connection could not be reset: %r", error)
 
     # -- deadlines --------------------------------------------------------------------------
 
@@ -203,7 +210,10 @@ class Engine:
         self._ticking = None
         now = self.now = self.clock()
         for queue in self._queues:
-            queue.expire(now)
+            try:
+                queue.expire(now)
+            except Exception as error:  # who comes after it in the queue: with the next tick
+                self.quiet.warning("a deadline failed: %r", error)
         self._close_over()
         if any(self._queues):
             self.tick()
