@@ -34,7 +34,8 @@ log = logging.getLogger("tripgate.doors")
 
 
 class Doors:
-    """``mended`` is called after the rules were put right: quotas and maps are told again."""
+    """``mended`` is called after the rules were put right: quotas and maps are told again; ``lost``
+    before it, when the counters went with them."""
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
         assert settings.lan is not None
@@ -42,11 +43,13 @@ class Doors:
         self.settings = settings
         self.own = addresses.OwnAddresses()
         self.mended: Callable[[], None] = lambda: None
+        self.lost: Callable[[], None] = lambda: None
         self.uplinks: tuple[str, ...] = ()
         self.counters: KernelCounters
         self.posted: PostedPage
         self.lan: Lan
         self._folder = folder
+        self._generation = ""
         self._recorded: Recorded
         self._table: KernelTable
         self._watch: Watch | None = None
@@ -75,7 +78,8 @@ class Doors:
         self._table = KernelTable()
         self._table.apply(self._spec())
         self.counters = KernelCounters(self._table)
-        self.posted = PostedPage(self._folder.path / "posted", self.counters.generation())
+        self._generation = self.counters.generation()
+        self.posted = PostedPage(self._folder.path / "posted", self._generation)
         self.own.look()
         tune(self._recorded, self._spec())
 
@@ -166,12 +170,19 @@ class Doors:
         try:
             if not self._table.intact():
                 log.warning("another tool has changed the rules: putting them right")
-                self._table.repair()
-                self.posted.begin(self.counters.generation())
-                self.counters.forget()
-                self.mended()
+                self._repair()
         except OSError as error:
             log.error("the rules cannot be put right: %s", error)
+
+    def _repair(self) -> None:
+        self._table.repair()
+        generation = self.counters.generation()
+        if generation != self._generation:
+            self._generation = generation
+            self.lost()
+        self.posted.begin(generation)
+        self.counters.forget()
+        self.mended()
 
     async def keep(self) -> None:
         """Look now and then: at the rules, at the uplinks, at the box's own addresses."""

@@ -86,6 +86,7 @@ class Router:
         self.meter = KernelMeter(self._desk, self.doors.counters, self.doors.posted)
         self.lan = Lan(self._desk, self._enroller, self.doors, self._cut, self._watch.presence)
         self.doors.mended = self._mended
+        self.doors.lost = self.meter.lost
         self._gate = RouterGate(
             self._desk,
             self.lan.device_at,

@@ -302,3 +302,35 @@ async def test_flows_and_forwarded_packets_share_the_rate(world: KernelWorld) ->
             passed += share
         await world.look(0)
     assert passed == pytest.approx(60 * MB, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("uplink", "whose"), [(100_000, 100_000), (120_000, 100_000), (60_000, 60_000)]
+)
+async def test_lost_counts_are_the_devices_as_far_as_the_uplink_has_them(
+    world: KernelWorld, uplink: int, whose: int
+) -> None:
+    flow = world.flow()
+    assert await world.desk.more(world.account)
+    assert flow.meter.take_down(100_000) == 100_000
+    world.counters.beside = Volume(0, uplink)
+    world.meter.lost()
+    for _ in range(LOOKS):
+        await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == whose
+    assert world.meter.unattributed.total == uplink - whose
+
+
+async def test_an_estimate_is_posted_once(world: KernelWorld) -> None:
+    flow = world.flow()
+    assert await world.desk.more(world.account)
+    flow.meter.take_down(100_000)
+    world.counters.beside = Volume(0, 100_000)
+    world.meter.lost()
+    await world.look()
+    world.counters.beside = Volume(0, 150_000)
+    world.meter.lost()
+    await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == 100_000

@@ -48,6 +48,24 @@ class Reading:
     spent: frozenset[int] = frozenset()
 
 
+def divide(volume: int, like: Volume) -> Volume:
+    """``volume`` bytes by direction, in the proportion of ``like``; all down, if it is nothing."""
+    up = volume * like.up // like.total if like.total else 0
+    return Volume(up, volume - up)
+
+
+def share(whole: Volume, wanted: Mapping[str, Volume]) -> dict[str, Volume]:
+    """What everybody wants of ``whole``, each direction cut down in proportion where it is less."""
+    sums = sum(wanted.values(), NOTHING)
+    return {
+        name: Volume(
+            one.up * min(whole.up, sums.up) // max(1, sums.up),
+            one.down * min(whole.down, sums.down) // max(1, sums.down),
+        )
+        for name, one in wanted.items()
+    }
+
+
 def fresh(before: Volume, now: Volume) -> Volume:
     """New bytes since ``before``, each direction for itself."""
     return Volume(fresh_bytes(before.up, now.up), fresh_bytes(before.down, now.down))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tripgate.core.attribution import Attribution
-from tripgate.core.counts import Volume
+from tripgate.core.counts import NOTHING, Volume, divide
 from tripgate.core.meter import WireState
 from tripgate.core.model import PACKET, Limit
 from tripgate.proxy.account import Account, Lease, Metered, Slot
@@ -129,6 +129,16 @@ class KernelAccount(Account):
             self.lease.budget.count(counted.total.total)
             self.lease.slot.set(self.lease.budget.counted)
             self.lease.budget.charge(self._unsent())
+
+    def estimate(self) -> Volume:
+        """What flows have moved since the last reading, as they know it, in L3 bytes: the truth
+        when the kernel's counts of it are lost."""
+        if self.lease is None:
+            return NOTHING
+        self.collect()
+        budget = self.lease.budget
+        moved = max(0, budget.taken - budget.counted - self._unsent())
+        return divide(moved, self._attribution.waiting)
 
     def _unsent(self) -> int:
         """Payload that was taken and lies in send buffers: the kernel will count it."""
