@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, RESOLVER_PORT, Lan
 from tripgate.core.routerspec import RouterSpec, Station
-from tripgate.kernel import addresses, routes
+from tripgate.kernel import addresses, conntrack, routes
 from tripgate.kernel.counters import KernelCounters
 from tripgate.kernel.posted import PostedPage
 from tripgate.kernel.recorded import Recorded
@@ -54,6 +54,9 @@ class Doors:
         self._table: KernelTable
         self._watch: Watch | None = None
         self._told: asyncio.TimerHandle | None = None
+        self._applied: RouterSpec
+        self._login: int | None = None
+        self._slots: frozenset[int] = frozenset()
         self._owned = True  # until the book says otherwise: SSH stays shut
 
     # -- start and stop ---------------------------------------------------------------------
@@ -75,12 +78,12 @@ class Doors:
             if one not in there:
                 self._recorded.address(self.link, one)
         addresses.give(self.link, wanted)
+        self.own.look()
         self._table = KernelTable()
-        self._table.apply(self._spec())
+        self._apply()
         self.counters = KernelCounters(self._table)
         self._generation = self.counters.generation()
         self.posted = PostedPage(self._folder.path / "posted", self._generation)
-        self.own.look()
         tune(self._recorded, self._spec())
 
     def stop_watching(self) -> None:
@@ -147,7 +150,13 @@ class Doors:
             isolation=settings.hotspot.isolate if settings.hotspot else False,
             v6=self.lan.v6 is not None,
             nat66=self.lan.v6 is not None,
+            own=self.own.networks(),
+            login=self._login,
         )
+
+    def _apply(self) -> None:
+        self._applied = self._spec()
+        self._table.apply(self._applied)
 
     # -- while it runs ----------------------------------------------------------------------
 
@@ -155,9 +164,19 @@ class Doors:
         """Who is who, who is open, and whether there is an owner. Raises ``OSError``."""
         self._table.set_stations(stations)
         self.counters.forget()
-        if owned != self._owned:
-            self._owned = owned
-            self._table.apply(self._spec())
+        gone = {slot for slot in self._slots if slot not in stations}
+        self._slots = frozenset(stations)
+        for slot in gone:
+            conntrack.forget_mark(slot)
+        self._owned = owned
+        if self._spec() != self._applied:
+            self._apply()
+
+    def let_log_in(self, slot: int | None) -> None:
+        """The slot that may reach the uplink's own portal. Raises ``OSError``."""
+        if slot != self._login:
+            self._login = slot
+            self._apply()
 
     def _heard(self) -> None:
         """Somebody changed nftables: look a moment later, once for many changes."""
@@ -191,9 +210,9 @@ class Doors:
             self.look()
             try:
                 found = await asyncio.to_thread(self._look_at_links)
-                if found and found != self.uplinks:
-                    self.uplinks = found
-                    self._table.apply(self._spec())
+                self.uplinks = found or self.uplinks
+                if self._spec() != self._applied:
+                    self._apply()
             except OSError as error:
                 log.warning("the links cannot be looked at: %s", error)
 

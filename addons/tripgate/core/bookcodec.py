@@ -22,6 +22,7 @@ from tripgate.core.model import (
     Device,
     DeviceState,
     Kind,
+    Login,
     Period,
     Person,
     Plan,
@@ -57,6 +58,7 @@ def dump(book: Book) -> str:
         "warned": [asdict(one) for one in book.warned],
         "queue": [asdict(plan) for plan in book.queue],
         "unmetered": list(book.unmetered),
+        "login": asdict(book.login) if book.login else None,
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -80,10 +82,14 @@ def _book(document: Any) -> Book:
         raise NewerBook("the settings were written by a newer tripgate: use that version")
     if document["schema"] < SCHEMA:
         document = _upgraded(document)
-    document = {"unmetered": [], **document}  # this schema's first books did not have it
+    document = {
+        "unmetered": [],
+        "login": None,
+        **document,
+    }  # this schema's first books did not have it
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered",
+        "queue", "warned", "unmetered", "login",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -101,6 +107,7 @@ def _book(document: Any) -> Book:
         tuple(_warned(one) for one in document["warned"]),
         tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
         _all_of(str, document["unmetered"]),
+        Login(**_checked(Login, document["login"])) if document["login"] else None,
     )
     if plan:
         ZoneInfo(plan.tz)

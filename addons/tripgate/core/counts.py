@@ -29,6 +29,9 @@ class Volume:
 
 NOTHING = Volume()
 
+_FULL, _CARRIED = 1500, 1448
+"""Bytes of a full packet, and its payload (TCP with timestamps, RFC 7323)."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlotCount:
@@ -48,10 +51,18 @@ class Reading:
     spent: frozenset[int] = frozenset()
 
 
-def divide(volume: int, like: Volume) -> Volume:
-    """``volume`` bytes by direction, in the proportion of ``like``; all down, if it is nothing."""
-    up = volume * like.up // like.total if like.total else 0
-    return Volume(up, volume - up)
+def divide(volume: int, payload: Volume) -> Volume:
+    """``volume`` bytes of L3 by direction, of which so much was payload: that and its headers one
+    way, the rest, which acknowledges it, the other. All down, if nothing was payload."""
+    headed = Volume(payload.up * _FULL // _CARRIED, payload.down * _FULL // _CARRIED)
+    if not payload.total:
+        return Volume(0, volume)
+    if headed.total >= volume:
+        up = volume * payload.up // payload.total
+        return Volume(up, volume - up)
+    rest = volume - headed.total
+    up = rest * payload.down // payload.total
+    return headed + Volume(up, rest - up)
 
 
 def share(whole: Volume, wanted: Mapping[str, Volume]) -> dict[str, Volume]:

@@ -73,6 +73,11 @@ class KernelAccount(Account):
         return self.refusal is not None and self.budget.left + self.budget.held < PACKET
 
     @property
+    def active(self) -> bool:
+        """Packets ask nobody: who is there may move something at any time."""
+        return self.present or super().active
+
+    @property
     def needs_lease(self) -> bool:
         """There is none, or it is to be followed by another."""
         return self.lease is None or self.lease.rotate
@@ -163,7 +168,10 @@ class KernelAccount(Account):
         return budget.held
 
     def _share_of_kernel(self) -> float:
-        """Near the end all goes to those who move something, flows or packets."""
-        if self.budget.left >= SHARED_FROM or (self.flows and self._forwards):
+        """Near the end all goes to those who move something, flows or packets. Before that a flow
+        that begins is to find something, and asks for more."""
+        if self.budget.left >= SHARED_FROM:
+            return 0.5 if self.flows else 0.875
+        if self.flows and self._forwards:
             return 0.5
         return 0.0 if self.flows else 1.0
