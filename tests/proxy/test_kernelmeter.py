@@ -175,7 +175,7 @@ async def test_a_device_that_is_there_may_forward_without_asking(world: KernelWo
     await world.look(2 * IDLE_S)
     world.settler.measure()
     await world.look()
-    assert world.counters.allowed[world.phone.slot] == SLICE_LEAST // 2
+    assert world.counters.allowed[world.phone.slot] == SLICE_LEAST * 7 // 8
 
 
 async def test_an_absent_device_gives_its_slice_back(world: KernelWorld) -> None:
