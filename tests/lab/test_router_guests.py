@@ -20,6 +20,7 @@ def test_unknown_devices_share_the_pool_and_no_more(lab: Lab, tmp_path: Path) ->
         assert curl(lab, 1, f"http://{server4(1)}/1000000").stdout == "200 1000000"
         for number in (1, 2):
             assert curl(lab, number, f"http://{server4(number)}/9000000").returncode != 0
+        print("POOL", gateway.rest(), gateway.json("cap", "list")[0])
         wait_until(lambda: gateway.json("cap", "list")[0]["reached"], "the pool is empty")
         wait_until(lambda: not gateway.reaches(1, server4(1)), "nobody gets through")
         used = gateway.rest()

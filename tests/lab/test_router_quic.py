@@ -71,7 +71,7 @@ def test_quic_that_is_counted_passes_and_is_charged_to_the_byte(
 
 def test_a_vpn_on_the_port_lives(lab: Lab, tmp_path: Path) -> None:
     """WireGuard's transport messages, there and back again, at the pace of a hotel's line."""
-    lab.rate(lab.server, "eth0", "20mbit")
+    lab.rate(lab.server, "eth0", "10mbit")
     packets, size, message = 2000, 1200, b"\x04\x00\x00\x00" + bytes(1196)
     with (
         product(lab, tmp_path) as gateway,

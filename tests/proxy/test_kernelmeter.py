@@ -322,6 +322,18 @@ async def test_lost_counts_are_the_devices_as_far_as_the_uplink_has_them(
     assert world.meter.unattributed.total == uplink - whose
 
 
+async def test_what_has_arrived_and_waits_is_the_devices_too(world: KernelWorld) -> None:
+    flow = world.flow()
+    assert await world.desk.more(world.account)
+    flow.meter.take_down(100_000)
+    flow.arrived = WireState(sent=0, received=150_000)
+    world.counters.beside = Volume(0, 150_000)
+    world.meter.lost()
+    await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == 150_000
+
+
 async def test_an_estimate_is_posted_once(world: KernelWorld) -> None:
     flow = world.flow()
     assert await world.desk.more(world.account)

@@ -51,10 +51,15 @@ class Reading:
     spent: frozenset[int] = frozenset()
 
 
+def with_headers(payload: int) -> int:
+    """About what so much payload is in L3 bytes."""
+    return payload * _FULL // _CARRIED
+
+
 def divide(volume: int, payload: Volume) -> Volume:
     """``volume`` bytes of L3 by direction, of which so much was payload: that and its headers one
     way, the rest, which acknowledges it, the other. All down, if nothing was payload."""
-    headed = Volume(payload.up * _FULL // _CARRIED, payload.down * _FULL // _CARRIED)
+    headed = Volume(with_headers(payload.up), with_headers(payload.down))
     if not payload.total:
         return Volume(0, volume)
     if headed.total >= volume:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tripgate.core.attribution import Attribution
-from tripgate.core.counts import NOTHING, Volume, divide
+from tripgate.core.counts import NOTHING, Volume, divide, with_headers
 from tripgate.core.meter import WireState
 from tripgate.core.model import PACKET, Limit
 from tripgate.proxy.account import Account, Lease, Metered, Slot
@@ -136,14 +136,19 @@ class KernelAccount(Account):
             self.lease.budget.charge(self._unsent())
 
     def estimate(self) -> Volume:
-        """What flows have moved since the last reading, as they know it, in L3 bytes: the truth
-        when the kernel's counts of it are lost."""
+        """What flows have moved since the last reading, and what has arrived for them, in L3 bytes:
+        the truth as they know it, when the kernel's counts of it are lost."""
         if self.lease is None:
             return NOTHING
         self.collect()
         budget = self.lease.budget
         moved = max(0, budget.taken - budget.counted - self._unsent())
-        return divide(moved, self._attribution.waiting)
+        return divide(moved, self._attribution.waiting) + Volume(0, with_headers(self._unread()))
+
+    def _unread(self) -> int:
+        """Payload that has arrived and waits to be read."""
+        wires = ((flow.meter.payload_got, flow.wire()) for flow in self.flows)
+        return sum(max(0, wire.received - got) for got, wire in wires if wire)
 
     def _unsent(self) -> int:
         """Payload that was taken and lies in send buffers: the kernel will count it."""
