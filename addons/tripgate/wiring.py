@@ -64,6 +64,8 @@ class Gateway:
             if routed
             else None
         )
+        if self.router is not None:
+            self.gate.identify = self.router.identify
         self._settler = Settler(self.desk, services, self.router.read if self.router else None)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()

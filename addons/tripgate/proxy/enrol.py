@@ -47,7 +47,8 @@ class Enroller:
 
         Raises :class:`LedgerDown`, or :class:`BookError` when the book is full.
         """
-        return await self.enter(who.identity)
+        _, is_mac, mac = who.identity.partition("mac:")
+        return await self.enter(who.identity, mac if is_mac else None)
 
     async def enrol_host(self) -> Device:
         """The device ``this-machine``: approved when it is first entered."""
