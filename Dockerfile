@@ -15,12 +15,18 @@ WORKDIR /opt/tripgate
 # The dependencies first: a change of the code alone leaves this layer as it is.
 COPY pyproject.toml requirements.lock ./
 COPY deploy deploy
-RUN mkdir addons && TRIPGATE_ONLY_INSTALL=1 deploy/up
+# What installed them goes again: the gateway installs nothing.
+RUN mkdir addons && TRIPGATE_ONLY_INSTALL=1 deploy/up \
+    && cd .venv && rm -rf bin/pip* bin/uv* \
+      lib/python3.*/site-packages/pip lib/python3.*/site-packages/pip-* \
+      lib/python3.*/site-packages/uv lib/python3.*/site-packages/uv-* \
+      lib/python3.*/site-packages/setuptools* lib/python3.*/site-packages/pkg_resources \
+      lib/python3.*/site-packages/_distutils_hack lib/python3.*/site-packages/distutils-*
 COPY addons addons
 RUN .venv/bin/python -m compileall -q addons
 
 FROM ${BASE} AS runtime
-# The base's own installer goes too: the gateway installs nothing.
+# The base's own installer goes too.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/site-packages/pip* \
       /usr/local/lib/python3.*/ensurepip \
     && groupadd --gid 10001 tripgate \

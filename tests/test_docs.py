@@ -134,6 +134,8 @@ def test_a_command_is_one_that_there_is(page: Path, line: str) -> None:
 @pytest.mark.parametrize(("page", "script"), found(SCRIPT))
 def test_a_script_is_there_and_knows_its_options(page: Path, script: tuple[str, str]) -> None:
     path, rest = script
+    if "/secrets" in path:
+        return  # made by deploy/compose/configure
     file = ROOT / path.rstrip("./")
     assert file.exists()
     if not file.is_file():

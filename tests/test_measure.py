@@ -9,10 +9,11 @@ from tests.proxy.desk_world import World
 from tripgate.core import book
 from tripgate.core.model import PLAN, Period, Plan, Target
 from tripgate.ledger.protocol import LedgerDown, Tallies
-from tripgate.measure import FRESH_S, Measure, Uplink
+from tripgate.measure import FORECAST_S, FRESH_S, Measure, Uplink
 from tripgate.metrics import Both
 from tripgate.proxy.enrol import Enroller
 from tripgate.proxy.gate import Gate
+from tripgate.proxy.warn import Warner
 
 
 class Observed(World):
@@ -44,11 +45,52 @@ async def world(tmp_path: Path) -> AsyncIterator[Observed]:
 
 
 async def test_a_cap_is_read_with_its_use(world: Observed) -> None:
-    await world.cap(1000)
-    await world.move(world.flow(), 400)
+    await world.cap(10_000)
+    await world.move(world.flow(), 4_000)
     await world.settler.settle()
     (state,) = (await world.measure.read()).caps
-    assert (state.cap.limit, state.used, state.spent) == (1000, 400, False)
+    assert (state.cap.limit, state.used, state.spent) == (10_000, 4_000, False)
+
+
+async def use_hours(world: Observed, hours: int, volume: int) -> None:
+    """So much in each hour so far, and a plan that has ten times as much left."""
+    flow = world.flow()
+    for _ in range(hours):
+        await world.move(flow, volume)
+        await world.settler.settle()
+        world.clock.now += 3600
+    left = (hours + 10) * volume
+    await world.edit(lambda now: book.set_plan(now, Plan(volume=left)))
+
+
+async def test_when_the_plan_runs_out_is_foreseen(world: Observed) -> None:
+    await use_hours(world, 8, 1_000_000)
+    found = (await world.measure.read()).exhausts_at
+    assert found == pytest.approx(world.clock.now + 10 * 3600, abs=3600)
+
+
+@pytest.mark.parametrize("hours", [0, 5])
+async def test_of_too_little_data_no_end_is_foreseen(world: Observed, hours: int) -> None:
+    await use_hours(world, hours, 1_000_000)
+    assert (await world.measure.read()).exhausts_at is None
+
+
+async def test_the_week_is_not_read_with_every_scrape(
+    world: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await use_hours(world, 8, 1_000_000)
+    first = await world.measure.read()
+    monkeypatch.setattr(world.ledger, "buckets", None)
+    world.clock.now += FORECAST_S - 1
+    assert (await world.measure.read()).exhausts_at == first.exhausts_at
+
+
+async def test_the_warning_that_was_told_is_read(world: Observed) -> None:
+    await world.cap(1_000_000)
+    await world.move(world.flow(), 850_000)
+    await world.settler.settle()
+    await Warner(world.desk).look()
+    assert list((await world.measure.read()).warned.values()) == [80]
 
 
 async def test_the_plans_use_is_read(world: Observed) -> None:

@@ -30,6 +30,7 @@ from tripgate.metrics import Both, Reading, StateCollector, create_app, make_reg
 GB = 1_000_000_000
 
 CONTRACT = {
+    "tripgate_cap_warned_percent": {"scope", "target", "period"},  # added later
     "tripgate_traffic_bytes_total": {"device", "person", "category", "direction"},
     "tripgate_uplink_bytes_total": {"direction"},
     "tripgate_gateway_bytes_total": {"direction"},

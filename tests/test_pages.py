@@ -12,7 +12,7 @@ from tripgate.proxy.account import Refusal
 from tripgate.proxy.gate import Client, Turned
 
 LOCAL = ipaddress.ip_address("127.0.0.1")
-WHO = Client(LOCAL, "host", True)
+WHO = Client(LOCAL, "host", True, True)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 
 from tripgate import durable, statefind, statefolder
 from tripgate.statefind import find, own_folder
-from tripgate.statefolder import Identity, StateError, StateFolder
+from tripgate.statefolder import LEASES, Identity, StateError, StateFolder
 
 LONG = "a-rather-long-name-" * 6
 IDENTITY = Identity("gw-1", "run-1")
@@ -138,6 +138,12 @@ def test_an_open_folder_of_ours_is_closed_to_others(folder: StateFolder) -> None
     folder.path.chmod(0o755)
     folder.create()
     assert mode(folder.path) == 0o700
+
+
+def test_a_folder_that_dnsmasq_was_first_in_is_taken(tmp_path: Path) -> None:
+    """As system services both start at boot, and the gateway may fail at first."""
+    (tmp_path / LEASES).touch()
+    StateFolder(tmp_path).create()
 
 
 def test_a_folder_with_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:

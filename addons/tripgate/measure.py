@@ -4,7 +4,8 @@ Rules
 1. A reading changes nothing: no scrape can hold up, admit or refuse anything.
 2. The ledger is asked at most once in ``FRESH_S``, however often somebody scrapes, and again
    after an edit of the book.
-3. While the ledger is down the last known use of caps stands (it never falls within a period), and
+3. The forecast is made anew every ``FORECAST_S``: it reads a week of hours.
+4. While the ledger is down the last known use of caps stands (it never falls within a period), and
    ``ledger_up`` says so.
 """
 
@@ -20,10 +21,12 @@ from tripgate.core.book import Book
 from tripgate.core.model import PLAN, Period, Target
 from tripgate.ledger.protocol import LedgerDown, Tallies
 from tripgate.metrics import DIRECTIONS, NOTHING, Both, Reading
+from tripgate.outlook import outlook
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.gate import Gate
 
 FRESH_S = 1.0
+FORECAST_S = 300.0
 
 
 class Uplink(NamedTuple):
@@ -47,6 +50,8 @@ class Measure:
         self._uplink = uplink or self._sockets
         self._tallies = Tallies({})
         self._asked: tuple[int, float] | None = None
+        self._exhausts_at: int | None = None
+        self._foreseen: tuple[int, float] | None = None
 
     async def read(self) -> Reading:
         """The present state; counters of caps are at most ``FRESH_S`` old."""
@@ -60,7 +65,9 @@ class Measure:
             mode=self._mode,
             book=desk.book,
             caps=tuple(caps),
+            warned=self._warned(),
             plan_used=self._plan_used(trusted),
+            exhausts_at=await self._exhaustion(trusted),
             traffic=dict(stats.traffic),
             uplink=uplink.total,
             gateway=uplink.gateway,
@@ -81,6 +88,31 @@ class Measure:
         self._asked = version, now
         with contextlib.suppress(LedgerDown):  # the settlement loop finds out and says so
             self._tallies = await self._desk.stores.ledger.tallies(capped(self._desk.book))
+
+    async def _exhaustion(self, trusted: bool) -> int | None:
+        """When the plan's volume is used up; unknown without a volume, or of too little data."""
+        desk, now = self._desk, self._clock.monotonic()
+        known = self._foreseen
+        if known and known[0] == desk.version and now - known[1] < FORECAST_S:
+            return self._exhausts_at
+        used, plan = self._plan_used(trusted), desk.book.plan
+        if used is None or plan is None or plan.volume is None:
+            return None
+        left = max(0, plan.volume + limits.credit(desk.book, PLAN, plan.starts_at or 0) - used)
+        with contextlib.suppress(LedgerDown):
+            seen, at = self._tallies.seen, int(self._clock.wall())
+            found = await outlook(desk.stores.ledger, desk.book, seen, left, at)
+            self._exhausts_at, self._foreseen = found.exhausted_at, (desk.version, now)
+        return self._exhausts_at
+
+    def _warned(self) -> Mapping[tuple[Target, Period], int]:
+        """The highest warn level that was told of each cap in its present period."""
+        starts = self._desk.starts
+        return {
+            (one.target, one.period): one.level
+            for one in self._desk.book.warned
+            if one.start == starts.get(one.period, one.start)
+        }
 
     def _plan_used(self, trusted: bool) -> int | None:
         """Of the plan's trip; unknown until the ledger has answered once."""

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from tripgate.core.book import Book
 from tripgate.core.classify import CATEGORIES, UNKNOWN
 from tripgate.core.labels import MOST_DEVICES, OTHER, Labels, clean
-from tripgate.core.model import CapState, DeviceState, Kind, Plan
+from tripgate.core.model import CapState, DeviceState, Kind, Period, Plan, Target
 
 DIRECTIONS = ("up", "down")
 USED_FOR = (*sorted(CATEGORIES), UNKNOWN.category)
@@ -62,6 +62,7 @@ class Reading:
     mode: str
     book: Book
     caps: tuple[CapState, ...] = ()
+    warned: Mapping[tuple[Target, Period], int] = field(default_factory=dict)
     plan_used: int | None = None
     exhausts_at: int | None = None
     traffic: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
@@ -139,12 +140,20 @@ def _devices(now: Reading, _: Labels) -> Iterator[Row]:
 
 def _caps(value: Callable[[CapState], float]) -> Callable[[Reading, Labels], Iterator[Row]]:
     def rows(now: Reading, _: Labels) -> Iterator[Row]:
-        for state in now.caps:
-            target = state.cap.target
-            key = str(Kind.PLAN) if target.kind is Kind.PLAN else clean(target.key)
-            yield (str(target.kind), key, str(state.cap.period)), value(state)
+        yield from ((_cap_labels(state), value(state)) for state in now.caps)
 
     return rows
+
+
+def _cap_labels(state: CapState) -> tuple[str, ...]:
+    target = state.cap.target
+    key = str(Kind.PLAN) if target.kind is Kind.PLAN else clean(target.key)
+    return str(target.kind), key, str(state.cap.period)
+
+
+def _warned(now: Reading, _: Labels) -> Iterator[Row]:
+    for state in now.caps:
+        yield _cap_labels(state), now.warned.get((state.cap.target, state.cap.period), 0)
 
 
 def _drains(now: Reading, names: Labels) -> Iterator[Row]:
@@ -217,6 +226,13 @@ FAMILIES = (
         "1 when a cap is used up.",
         _CAP,
         _caps(lambda state: state.spent),
+    ),
+    Family(
+        "tripgate_cap_warned_percent",
+        "gauge",
+        "The highest warn level of a cap that was passed in the present period, or 0.",
+        _CAP,
+        _warned,
     ),
     Family(
         "tripgate_plan_limit_bytes",

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tripgate.core.address import IPAddress
@@ -22,10 +23,14 @@ class Pages:
 
     def page(self, who: Client, device: Device | None, turned: Turned, request: Any) -> bytes:
         """The whole response. ``request`` is mitmproxy's; it may be hostile."""
-        limit, used = None, 0
+        book = self._book()
+        refused = Refused(turned.kind, device, book=book, service=turned.service)
         if turned.refusal:
-            limit, used = turned.refusal.limit, turned.refusal.used
-        refused = Refused(turned.kind, device, limit, used, self._book())
+            refused = replace(refused, limit=turned.refusal.limit, used=turned.refusal.used)
+        elif turned.decision:
+            by = turned.decision.policy
+            policy = next((one for one in book.policies if one.id == by), None)
+            refused = replace(refused, cap=turned.decision.cap, policy=policy)
         portal = portal_url(self._portal, who.address)
         return respond(refused, request.headers.get, portal, head=request.method == "HEAD")
 

@@ -94,7 +94,6 @@ class Router:
         self.doors.lost = self.meter.lost
         self._gate = RouterGate(
             self._desk,
-            self.lan.device_at,
             self._page,
             self._catalogue,
             self._names,

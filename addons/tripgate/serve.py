@@ -24,9 +24,9 @@ from tripgate.proxy import handler, runner
 from tripgate.proxy.gate import IN_ALL
 from tripgate.proxy.hooks import Hooks
 from tripgate.router import Router
+from tripgate.sdnotify import notifying
 from tripgate.settings import Settings, supervision
 from tripgate.statefolder import StateError
-from tripgate.supervisor import supervised
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
@@ -74,15 +74,15 @@ async def _serve(settings: Settings) -> None:
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
     handler.install(gateway.gate)
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
-    with _stopped_by_signal():
-        await gateway.start()
-    try:
-        async with serve_web(sites(gateway)), live_table(gateway):
-            announce(settings, first_claim(gateway))
-            async with supervised(supervision()):
+    async with notifying(supervision(), gateway.guarded):
+        with _stopped_by_signal():
+            await gateway.start()
+        try:
+            async with serve_web(sites(gateway)), live_table(gateway):
+                announce(settings, first_claim(gateway))
                 await runner.run(master)
-    finally:
-        await gateway.stop()
+        finally:
+            await gateway.stop()
 
 
 @contextlib.contextmanager

@@ -128,7 +128,9 @@ class StateFolder:
     def _refuse_foreign(self) -> None:
         ours = self.lock_file.exists() or self.gateway_json.exists()
         sticky = self.path.stat().st_mode & stat.S_ISVTX
-        if not ours and (sticky or any(self.path.iterdir())):
+        # As a system service dnsmasq may have been there first.
+        others = any(one.name != LEASES for one in self.path.iterdir())
+        if not ours and (sticky or others):
             raise StateError(
                 f"{self.path} is not empty and no state folder: name a new one with --state"
             )

@@ -49,6 +49,9 @@ class Gateway:
         self.settings = settings
         self.folder = StateFolder(settings.state)
         self.clock = clock
+        self.guarded = asyncio.Event()
+        """What depends on the gateway may come: it serves, or, in the router mode, it waits for its
+        ledger behind closed doors."""
         self.served: Callable[[], frozenset[int]] = self._configured
         self.stats = Stats()
         routed = settings.mode == "router"
@@ -91,12 +94,14 @@ class Gateway:
             self._exit.push_async_callback(self.router.put_back)
             await self.router.shut(gateway)
             await self.router.serve()
+            self.guarded.set()
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
         self._exit.push_async_callback(ledger.aclose)
         await self._claim(ledger, identity, before.instance if before else None)
         now = int(self.clock.wall())
+        self._exit.push_async_callback(_release, ledger)
         self.folder.write_identity(identity)
         progress = Progress(self.folder.progress, boot_id())
         journal = Journal(self.folder.journal)
@@ -122,6 +127,7 @@ class Gateway:
         self._spawn("the watch of the book", self._watch)
         self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
+        self.guarded.set()
 
     async def stop(self) -> None:
         """Shut the gate, end the flows, settle, close. Never fails; may be called twice."""
@@ -248,3 +254,9 @@ class Gateway:
             "uptime_s": int(self.clock.monotonic() - self._began),
             **live,
         }
+
+
+async def _release(ledger: RedisLedger) -> None:
+    """Say that the gateway has stopped; where the ledger does not answer, silence says it."""
+    with contextlib.suppress(LedgerDown):
+        await ledger.release()

@@ -53,14 +53,19 @@ check_machine() {
 installed_packages() { dpkg-query -W -f '${Package}\t${Status}\n' | grep 'ok installed' | cut -f1 | sort -u; }
 
 install_packages() {
-  local wanted before
+  local wanted
   mapfile -t wanted < <(grep -v '^#' "$root/deploy/packages.debian")
   wanted+=(ca-certificates python3 python3-venv rfkill)
   [ -z "$prometheus" ] || wanted+=(prometheus)
   mkdir -p "$NOTES"
-  before=$(installed_packages)
+  # Kept until all is noted: an installation that was interrupted compares with the same.
+  if [ ! -e "$NOTES/before" ]; then
+    installed_packages >"$NOTES/before.new"
+    mv "$NOTES/before.new" "$NOTES/before"
+  fi
   apt_install "${wanted[@]}"
-  comm -13 <(printf '%s\n' "$before") <(installed_packages) >>"$NOTES/packages"
+  comm -13 "$NOTES/before" <(installed_packages) >>"$NOTES/packages"
+  rm "$NOTES/before"
   disable_defaults
 }
 

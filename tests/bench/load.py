@@ -10,6 +10,7 @@ python load.py idle HOST PORT COUNT                     connections that say hel
 python load.py hold PORT                                their server
 """
 
+import contextlib
 import json
 import resource
 import socket
@@ -105,10 +106,8 @@ def download(host: str, port: int, path: str, flows: int = 1) -> dict[str, float
 
     def one() -> None:
         total = 0
-        try:
+        with contextlib.suppress(OSError):
             total = fetch(host, port, path)
-        except OSError:
-            pass
         sizes.append(total)
 
     began = time.monotonic()
@@ -169,10 +168,8 @@ def hello() -> bytes:
     """The first flight of a TLS client."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = TLS.wrap_bio(incoming, outgoing, server_hostname=NAME)
-    try:
+    with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
     return outgoing.read()
 
 

@@ -91,6 +91,7 @@ PLAN = {
     "day": str,
     "billing_day": int,
     "unit": str,
+    "uplink": (str, None),
 }
 AUDIT = {"at": Instant, "actor": str, "action": str, "detail": str}
 DOCTOR = {

@@ -22,7 +22,8 @@ IMPORT_MOST_S = 1.0  # measured at 0.25 s; a slow machine with neighbours gets f
 COMMANDS = (
     "up", "status", "doctor", "usage", "audit", "backup", "restore",
     "device list", "device show", "device name", "device approve", "device block",
-    "device forget", "device merge", "person add", "person list", "person remove",
+    "device forget", "device merge", "device proxy-user",
+    "person add", "person list", "person remove",
     "plan set", "plan show", "cap set", "cap list", "cap clear", "admin claim",
     "router plan", "router apply", "router remove",
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",

@@ -8,6 +8,7 @@ from tests.cli import shapes
 from tests.cli.conftest import World
 from tests.cli.gateways import gateway
 from tripgate.cli.command import actor
+from tripgate.core import proxyuser
 from tripgate.core.book import add_device
 from tripgate.core.model import DeviceState
 
@@ -177,3 +178,23 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(
     before = world.book
     assert world.refused("device", *command) == (1, message)
     assert world.book == before
+
+
+def test_a_proxy_user_is_shown_its_secret_once_and_the_ledger_keeps_a_digest(world: World) -> None:
+    made = world.json("device", "proxy-user", "laptop")
+    assert (made["device"], made["user"], len(made["secret"])) == ("laptop", "laptop", 22)
+    (device,) = world.book.devices.values()
+    assert proxyuser.fits(made["secret"], device.proxy_secret)
+    for command in (("device", "list"), ("device", "show", "laptop"), ("audit",)):
+        assert made["secret"] not in str(world.json(*command))
+
+
+def test_people_are_told_where_the_secret_goes(world: World) -> None:
+    said = world.run("device", "proxy-user", "laptop")
+    assert "user laptop, secret " in said
+    assert "not shown again" in said
+
+
+def test_a_proxy_user_needs_a_name(world: World) -> None:
+    code, said = world.refused("device", "proxy-user", "Not A Name")
+    assert (code, "use 1 to 32 of a-z" in said) == (1, True)

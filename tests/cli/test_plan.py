@@ -56,6 +56,8 @@ def test_without_a_plan_everything_is_unlimited(world: World) -> None:
         (("--price", " 19.90 € "), {"price": "19.90 €"}),
         (("--step", "100kB"), {"step": 100_000}),
         (("--unit", "GiB"), {"unit": "GiB"}),
+        (("--uplink", "wwan0"), {"uplink": "wwan0"}),
+        (("--uplink", "any"), {"uplink": None}),
         (("--valid", "12h"), {"expires_at": "2026-03-01T12:00:00Z"}),
     ],
 )
@@ -113,11 +115,9 @@ def test_set_without_an_option_says_what_to_name(world: World) -> None:
     )
 
 
-@pytest.mark.parametrize("option", ["--uplink"])
-def test_options_of_later_versions_are_unknown(world: World, option: str) -> None:
-    code, line = world.refused("plan", "set", option, "x")
-    assert code == 2
-    assert line.startswith(f"no such option: {option} (")
+@pytest.mark.parametrize("name", ["", "a b", "wwan0;id", "-x", "x" * 16])
+def test_an_uplink_is_the_name_of_an_interface(world: World, name: str) -> None:
+    assert world.refused("plan", "set", f"--uplink={name}")[0] == 2
 
 
 def test_use_of_the_trip_counts_against_the_volume(world: World) -> None:

@@ -1,9 +1,13 @@
 """``tripgate policy``: strict parsing, the keys of its documents, what stands in the book."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from tests.cli import shapes
 from tests.cli.conftest import World
+from tripgate.core.book import Book
 from tripgate.core.model import PLAN, person_target
 from tripgate.core.policy import Verb
 from tripgate.core.policybook import PRESETS
@@ -12,6 +16,7 @@ POLICY = {
     "id": str, "verb": str, "what": str, "target": str, "rate": (int, None),
     "until": (shapes.Instant, str, None), "daily": (str, None), "preset": (str, None),
     "created_at": shapes.Instant, "attempts": int, "hosts": [str],
+    "saved": (int, None),
 }  # fmt: skip
 
 
@@ -81,3 +86,19 @@ def test_what_cannot_be_read_is_a_usage_error(family: World, words: tuple[str, .
 @pytest.mark.parametrize("words", [("pause", "video", "--for", "nobody"), ("clear", "p9")])
 def test_what_is_not_there_is_refused(family: World, words: tuple[str, ...]) -> None:
     assert family.refused("policy", *words)[0] == 1
+
+
+def test_the_list_says_what_each_has_saved_by_the_services_own_past(family: World) -> None:
+    device = next(iter(family.book.devices))
+    at = int(time.time())
+    for hours in range(30, 78):
+        family.used(device, 0, 1_000_000, at=at - hours * 3600)
+    family.json("policy", "pause", "os-update")
+
+    def day_ago(book: Book) -> Book:
+        return replace(book, policies=(replace(book.policies[0], created_at=at - 24 * 3600),))
+
+    family.put(day_ago)
+    (policy,) = family.json("policy", "list")
+    begun = (at - 24 * 3600) // 3600 * 3600
+    assert policy["saved"] == pytest.approx(48_000_000 * (at - begun) / (53 * 3600), rel=0.001)

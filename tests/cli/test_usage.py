@@ -174,6 +174,77 @@ def test_with_a_plan_it_counts_since_the_plans_start(world: World) -> None:
     assert (trip["since"], trip["rows"]) == (start, document["rows"])
 
 
+def test_since_once_counts_from_the_beginning_of_that_cap(world: World) -> None:
+    phone = world.device("phone")
+    world.used(phone, 0, 1_000, at=int(time.time()) - 3 * 3600)
+    world.run("cap", "set", "phone", "1GB/once")
+    world.used(phone, 0, 300)
+    assert world.json("usage", "--for", "phone", "--since", "once")["total"] == 300
+
+
+@pytest.mark.parametrize(("target", "label"), [(("--for", "phone"), "device:phone"), ((), "plan")])
+def test_since_once_needs_such_a_cap(world: World, target: tuple[str, ...], label: str) -> None:
+    world.device("phone")
+    said = f"{label} has no cap of VOLUME/once to count from: `tripgate cap list`"
+    assert world.refused("usage", *target, "--since", "once") == (1, said)
+
+
+@pytest.mark.parametrize("by", ["device", "host"])
+def test_without_a_plan_every_question_begins_with_the_first_device(world: World, by: str) -> None:
+    world.used(world.device("phone"), 1, 1)
+    since = world.json("usage", "--by", by)["since"]
+    first = world.book.devices["dev-0001"].created_at
+    assert int(datetime.fromisoformat(since).timestamp()) >= first
+
+
+def test_hosts_begin_with_the_plan(world: World) -> None:
+    world.used(world.device("phone"), 1, 1)
+    world.run("plan", "set", "--start", "now")
+    start = world.json("plan", "show")["starts_at"]
+    assert world.json("usage", "--by", "host")["since"] == start
+
+
+def used_by(document: dict[str, Any]) -> dict[str, int]:
+    return {row["device"]: row["total"] for row in document["rows"]}
+
+
+@pytest.mark.parametrize("since", [(), ("--since", "day"), ("--since", "1h")])
+def test_what_a_merged_device_used_is_the_kept_one_s(world: World, since: tuple[str, ...]) -> None:
+    phone, again = world.device("phone"), world.device("again")
+    world.used(phone, 0, 1_000)
+    world.used(again, 0, 300)
+    world.run("device", "merge", "phone", "again")
+    assert used_by(world.json("usage", *since)) == {"phone": 1_300}
+
+
+def test_what_a_merged_device_used_counts_in_the_kept_one_s_caps(world: World) -> None:
+    phone, again = world.device("phone"), world.device("again")
+    world.run("cap", "set", "phone", "1MB/day")
+    world.used(phone, 0, 1_000)
+    world.used(again, 0, 300)
+    world.run("device", "merge", "phone", "again")
+    assert world.json("cap", "list")[0]["used"] == 1_300
+
+
+def test_what_forgotten_devices_used_is_in_a_row_of_its_own(world: World) -> None:
+    phone, tablet, laptop = (world.device(name) for name in ("phone", "tablet", "laptop"))
+    for device in (phone, tablet, laptop):
+        world.used(device, 0, 1_000)
+    world.run("device", "forget", "tablet")
+    world.run("device", "forget", "laptop")
+    shown = used_by(world.json("usage", "--all"))
+    assert shown == {"phone": 1_000, "(gateway)": 0, "(unattributed)": 0, "(forgotten)": 2_000}
+
+
+def test_all_adds_up_to_the_plan_s_use_after_a_device_was_forgotten(world: World) -> None:
+    world.run("plan", "set", "--volume", "1GB", "--start", "2026-01-01")
+    world.used(world.device("phone"), 0, 1_000)
+    world.used(world.device("tablet"), 0, 500)
+    world.run("device", "forget", "tablet")
+    used = world.json("plan", "show")["used"]
+    assert world.json("usage", "--all")["total"] == used == 1_500
+
+
 @pytest.mark.parametrize("period", ["day", "week", "month", "trip"])
 def test_since_takes_a_periods_name(family: World, period: str) -> None:
     assert family.json("usage", "--since", period)["total"] == 53_000
@@ -206,7 +277,6 @@ def test_an_instant_without_a_zone_is_in_the_plans(world: World) -> None:
             ("--since", "yesterday"),
             "'yesterday' is no time to count from: day, week, month, trip, ",
         ),
-        (("--since", "once"), "'once' is no time to count from: "),
         (("--since", "2h30"), "'2h30' is no time to count from: "),
         (("--since", "2026-02-30"), "'2026-02-30' is no time to count from: "),
         (("--since", "2099-01-01"), "lies in the future"),

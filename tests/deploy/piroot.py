@@ -3,17 +3,21 @@
 Rules
 1. The root gets what this machine needs to reach its package sources (resolver, certificates, the
    configuration of apt and pip), and the checkout, read-only in ``/mnt``.
-2. Its systemd is not running: units are installed, verified and then started by hand, with the
-   capabilities that the unit names and no others (``setpriv``).
+2. Its systemd is started in namespaces of its own (:class:`Booted`), so that the units run in
+   their sandbox; where a test does not boot it, it is only a folder.
 """
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.lab.lab import Lab, wait_until
 
 ROOT = Path(__file__).parents[2]
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -56,23 +60,6 @@ class PiRoot:
         assert not check or done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done
 
-    def unit(self, name: str) -> str:
-        return (self.path / "etc/systemd/system" / name).read_text()
-
-    def service(self, name: str) -> list[str]:
-        """What the unit ``name`` runs, with the powers that it has."""
-        text = self.unit(name)
-        command = re.search(r"^ExecStart=(.*)$", text, re.M)
-        powers = re.search(r"^CapabilityBoundingSet=(.*)$", text, re.M)
-        assert command
-        argv = command[1].split()
-        if powers:
-            caps = ",".join(f"+{cap.lower().removeprefix('cap_')}" for cap in powers[1].split())
-            group = ["--regid=tripgate", "--init-groups"] if "\nGroup=" in text else []
-            reuid = ["--reuid=root"] if group else []
-            argv = ["setpriv", f"--bounding-set=-all,{caps}", *reuid, *group, *argv]
-        return self.argv(argv)
-
     def files(self) -> set[str]:
         """Every file and folder but those of mounts, caches and logs."""
         found = set()
@@ -81,6 +68,67 @@ class PiRoot:
             folders[:] = [one for one in folders if not _passing(f"{at}/{one}".replace("//", "/"))]
             found |= {f"{at}/{name}".replace("//", "/") for name in [*names, *folders]}
         return {one for one in found if not _passing(one)}
+
+
+BOOT = """
+mount --make-rprivate / && mount --bind "$1" "$1" && cd "$1" || exit 125
+mount --bind "$2" mnt && mount -o remount,bind,ro mnt
+mount -t proc proc proc && mount -t sysfs sysfs sys && mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp && mount -t tmpfs tmpfs dev && mkdir dev/shm dev/pts dev/mqueue old
+for name in null zero full random urandom tty; do
+  touch "dev/$name" && mount --bind "/dev/$name" "dev/$name"
+done
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts && ln -s pts/ptmx dev/ptmx
+mount -t tmpfs tmpfs dev/shm && touch dev/console
+mount -t cgroup2 cgroup2 sys/fs/cgroup || mount --rbind /sys/fs/cgroup sys/fs/cgroup
+pivot_root . old && umount -l /old && rmdir /old
+exec env -i container=lab PATH="$3" /lib/systemd/systemd --unit=multi-user.target
+"""
+
+
+@dataclass(frozen=True)
+class Booted:
+    """A root whose systemd runs as the gateway of ``lab``: in its network namespace, and in
+    process, mount and control group namespaces of its own."""
+
+    lab: Lab
+    init: int
+
+    @classmethod
+    def boot(cls, root: PiRoot, lab: Lab) -> "Booted":
+        spaces = ("-m", "-p", "-f", "--kill-child", "-u", "-i", "-C")
+        argv = ["unshare", *spaces, "sh", "-c", BOOT, "sh", str(root.path), str(ROOT), PATH]
+        process = lab.spawn(lab.gateway, argv)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_until(lambda: bool(children.read_text().split()), "an init", 30)
+        made = cls(lab, int(children.read_text().split()[0]))
+        wait_until(lambda: made.run("systemctl", "is-active", "dbus.socket", "basic.target")
+                   .stdout.strip().endswith("active"), "a booted systemd", 90)  # fmt: skip
+        return made
+
+    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """``command`` inside."""
+        spaces = ("-m", "-p", "-n", "-i", "-u", "-C", "-r", "-w")
+        argv = ["nsenter", "-t", str(self.init), *spaces, "env", "-i", f"PATH={PATH}", "HOME=/root"]
+        return subprocess.run(
+            [*argv, *command], capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def told(self, *command: str) -> str:
+        """What a command that must succeed prints."""
+        done = self.run(*command)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout
+
+    def property(self, unit: str, name: str) -> str:
+        """A property of a unit, as systemd has it now."""
+        return self.told("systemctl", "show", "--value", "-p", name, unit).strip()
+
+    def shut_down(self) -> None:
+        """All services end; the init with them."""
+        self.run("systemctl", "stop", "tripgate")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.init, signal.SIGKILL)
 
 
 def _passing(path: str) -> bool:

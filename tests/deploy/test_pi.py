@@ -1,6 +1,9 @@
 """deploy/pi/install.sh on a clean Debian: installed, started by hand, taken back, nothing left."""
 
+import contextlib
 import json
+import os
+import pty
 import re
 import shutil
 import subprocess
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy import piroot
-from tests.deploy.piroot import PiRoot
+from tests.deploy.piroot import Booted, PiRoot
 from tests.lab.lab import LAN4, Lab, needs_lab, server4, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +22,7 @@ INSTALL = (
     f"/mnt/{SCRIPT}", "--yes", "--lan", "lan0", "--uplink", "wan0", "--plan", "5GB",
     "--person", "anna",
 )  # fmt: skip
+GB = 1_000_000_000
 UNITS = ("tripgate", "tripgate-dnsmasq", "tripgate-captive", "tripgate-prometheus")
 
 
@@ -78,19 +82,46 @@ def test_wrong_usage_is_exit_2(options: list[str]) -> None:
     assert install_here(*options).returncode == 2
 
 
+def ask(*answers: str) -> str:
+    """What the wizard says on a terminal that types ``answers``; nothing is done."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(ROOT / SCRIPT, [SCRIPT, "--dry-run"])
+    said = ""
+    waiting = list(answers)
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(terminal, 4096):
+            said += data.decode(errors="replace")
+            if waiting and said.endswith("]: "):
+                os.write(terminal, f"{waiting.pop(0)}\n".encode())
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return said
+
+
+def test_the_wizard_asks_again_until_an_answer_fits_and_takes_defaults() -> None:
+    said = ask("lan 0", "lan0", "", "5 GB", "5GB", "", "Europe/Lisbon", "anna")
+    assert said.count("Interface of the devices") == 2
+    assert said.count("Volume of the data plan") == 2
+    assert "How long it is valid [30d]" in said
+    assert "tripgate: done" in said
+
+
 # ---- in a root of its own --------------------------------------------------------------------
 
 slow = [pytest.mark.slow, pytest.mark.timeout(2 * piroot.MAKE_S)]
 
 
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PiRoot]:
-    """A Debian 12 without anything of ours."""
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def clean(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PiRoot]:
+    """A Debian 12, then a 13, without anything of ours."""
     needs_lab()
     if not shutil.which("mmdebstrap"):
         pytest.skip("needs mmdebstrap")
     folder = tmp_path_factory.mktemp("pi") / "root"
-    yield piroot.make(folder)
+    yield piroot.make(folder, request.param)
     shutil.rmtree(folder)
 
 
@@ -105,7 +136,18 @@ def installed(clean: PiRoot, before: set[str]) -> PiRoot:
     return clean
 
 
-class TestOnDebian12:
+@pytest.fixture(scope="module")
+def booted(installed: PiRoot) -> Iterator[Booted]:
+    """The installed root, booted as the gateway of a lab. Its clock is this machine's."""
+    config = installed.path / "etc/tripgate/tripgate.toml"
+    config.write_text(config.read_text() + '\n[clock]\ntrust = "host"\n')
+    with Lab(devices=1, prefix="tgi") as lab:
+        made = Booted.boot(installed, lab)
+        yield made
+        made.shut_down()
+
+
+class TestOnACleanDebian:
     """In this order."""
 
     pytestmark = slow
@@ -138,20 +180,49 @@ class TestOnDebian12:
         config = installed.path / "etc/tripgate/tripgate.toml"
         assert config.stat().st_mode & 0o777 == 0o600
 
-    def test_its_services_meter_a_device(self, installed: PiRoot) -> None:
-        with Lab(devices=1, prefix="tgi") as lab:
-            env = {**installed.environment, "TRIPGATE_CLOCK_TRUST": "host"}
-            log = (installed.path.parent / "services.log").open("w")
-            with log:
-                for name in ("tripgate", "tripgate-dnsmasq", "tripgate-captive"):
-                    argv = installed.service(f"{name}.service")
-                    lab.spawn(lab.gateway, argv, stdout=log, stderr=log, env=env)
-                    if name == "tripgate":
-                        wait_until(lambda: _answers(installed), "the gateway answers", 60)
-            _meters(installed, lab)
+    def test_booted_the_units_run_in_their_sandbox(self, booted: Booted) -> None:
+        """``Type=notify``: a gateway is active once it has said so."""
+        for name in UNITS:
+            wait_until(lambda name=name: booted.property(name, "ActiveState") == "active", name, 90)
 
-    def test_uninstalled_it_leaves_the_counts(self, installed: PiRoot) -> None:
-        installed.run(f"/mnt/{SCRIPT}", "--uninstall")
+    def test_run_again_on_the_booted_machine_it_sets_the_plan(self, booted: Booted) -> None:
+        booted.told(*INSTALL)
+        assert json.loads(booted.told("tripgate", "plan", "show", "--json"))["volume"] == 5 * GB
+        assert "anna" in booted.told("tripgate", "person", "list")
+
+    def test_a_device_is_metered(self, booted: Booted) -> None:
+        lab = booted.lab
+        lab.run(lab.device(1), ["ping", "-c", "1", "-W", "1", f"{LAN4}.1"], check=False)
+
+        def devices() -> list[dict[str, str]]:
+            return json.loads(booted.told("tripgate", "device", "list", "--json"))
+
+        wait_until(lambda: bool(devices()), "the device", 30)
+        (device,) = devices()
+        booted.told("tripgate", "device", "approve", device["id"])
+        wait_until(lambda: _pings(lab), "a way to the server", 30)
+
+        def used() -> int:
+            rows = json.loads(booted.told("tripgate", "usage", "--by", "device", "--json"))["rows"]
+            return sum(row["total"] for row in rows if row["id"] == device["id"])
+
+        wait_until(lambda: used() == lab.truth(server4(1)).total > 0, "what the carrier saw", 30)
+
+    def test_a_gateway_that_hangs_is_started_again(self, booted: Booted) -> None:
+        before = booted.property("tripgate", "MainPID")
+        booted.told("systemctl", "kill", "--signal=STOP", "--kill-who=main", "tripgate")
+        wait_until(
+            lambda: booted.property("tripgate", "MainPID") not in (before, "0"), "a new", 120
+        )
+        wait_until(lambda: booted.property("tripgate", "ActiveState") == "active", "it serves", 90)
+
+    def test_a_stop_is_clean(self, booted: Booted) -> None:
+        booted.told("systemctl", "stop", "tripgate")
+        assert booted.property("tripgate", "Result") == "success"
+
+    def test_uninstalled_it_leaves_the_counts(self, booted: Booted, installed: PiRoot) -> None:
+        booted.told(f"/mnt/{SCRIPT}", "--uninstall")
+        booted.shut_down()
         assert (installed.path / "var/lib/tripgate/gateway.json").exists()
 
     def test_purged_it_leaves_nothing(self, installed: PiRoot, before: set[str]) -> None:
@@ -162,26 +233,6 @@ class TestOnDebian12:
         assert [one for one in left if not re.match(r"/etc/|/var/lib/|/usr/share/", one)] == []
 
 
-def _tripgate(root: PiRoot, *words: str, check: bool = True) -> str:
-    return root.run("tripgate", *words, "--json", check=check).stdout
-
-
-def _answers(root: PiRoot) -> bool:
-    return root.run("tripgate", "status", check=False).returncode == 0
-
-
-def _meters(root: PiRoot, lab: Lab) -> None:
-    """A device is let in and loads something."""
-    lab.run(lab.device(1), ["ping", "-c", "1", "-W", "1", f"{LAN4}.1"], check=False)
-    wait_until(lambda: bool(json.loads(_tripgate(root, "device", "list"))), "the device", 30)
-    (device,) = json.loads(_tripgate(root, "device", "list"))
-    _tripgate(root, "plan", "set", "--volume", "5GB", "--valid", "30d")
-    _tripgate(root, "device", "approve", device["id"])
-    lab.run(lab.device(1), ["ping", "-q", "-c", "5", "-i", "0.2", "-s", "700", server4(1)])
-
-    def used() -> int:
-        rows = json.loads(_tripgate(root, "usage", "--by", "device"))["rows"]
-        return sum(row["total"] for row in rows if row["id"] == device["id"])
-
-    wait_until(lambda: used() == lab.truth(server4(1)).total > 0, "all that the carrier saw", 30)
-    assert (root.path / "var/lib/tripgate/dhcp.leases").exists()
+def _pings(lab: Lab) -> bool:
+    argv = ["ping", "-q", "-c", "1", "-W", "1", server4(1)]
+    return lab.run(lab.device(1), argv, check=False).returncode == 0

@@ -24,6 +24,8 @@ def daemon(
     _skip_where_it_cannot_be()
     recipe = b"".join((roots.ROOT / name).read_bytes() for name in RECIPE)
     cache = request.config.cache.mkdir(f"docker-{hashlib.sha256(recipe).hexdigest()[:12]}")
+    for old in set(cache.parent.glob("docker-*")) - {cache}:
+        shutil.rmtree(old, ignore_errors=True)
     made = roots.make(cache)
     work = tmp_path_factory.mktemp("docker")
     network = Network()
@@ -67,4 +69,4 @@ def stack(daemon: Daemon) -> Iterator[Daemon]:
     daemon.compose("--profile", "router", "build", "--quiet")
     daemon.compose("up", "--detach", "--wait")
     yield daemon
-    daemon.compose("down", "--volumes")
+    daemon.compose("--profile", "router", "down", "--volumes")

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.markers import Marker
+
 ROOT = Path(__file__).parents[2]
 SUITE = "trixie"
 MIRROR = "http://deb.debian.org/debian"
@@ -25,6 +27,7 @@ BASE = ("ca-certificates", "python3", "python3-venv")
 SERVICES = ("redis-server", "prometheus", "prometheus-alertmanager")
 # As in the official images: who owns the folders of data.
 OWNERS = {"data": 999, "prometheus": 65534, "alertmanager": 65534}
+ENTRY = re.compile(r"(?:(\w[^ ;]*)(?: ; ([^\\]+?))? (\\\n.*)|.*)", re.DOTALL)
 GLIBC = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
@@ -77,12 +80,16 @@ def _index(path: Path) -> None:
     python = getattr(sys, "_base_executable", sys.executable)
     run([python, "-m", "venv", str(env)])
     platforms = [f"--platform={libc}_{platform.machine()}" for libc in GLIBC]
-    locks = [f"--requirement={ROOT / name}" for name in ("requirements.lock", "deploy/tools.lock")]
+    locks = ""
+    for name in ("requirements.lock", "deploy/tools.lock"):
+        locks += wanted((ROOT / name).read_text())
+    (path / "lock").write_text(locks)
     run(
         [
             *(str(env / "bin/python"), "-m", "pip", "download", "--quiet", "--require-hashes"),
             *("--no-deps", "--only-binary=:all:", f"--python-version={PYTHON}", "--platform=any"),
-            *(*platforms, "--abi=cp313", "--abi=abi3", "--abi=none", f"--dest={wheels}", *locks),
+            *(*platforms, "--abi=cp313", "--abi=abi3", "--abi=none", f"--dest={wheels}"),
+            f"--requirement={path / 'lock'}",
         ]
     )
     shutil.rmtree(env)
@@ -92,6 +99,18 @@ def _index(path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         wheel.rename(folder / wheel.name)
     wheels.rmdir()
+
+
+def wanted(lock: str) -> str:
+    """The entries of a lock file for the suite's Python, without their markers: pip compares those
+    with the Python that runs it, whatever --python-version says."""
+    environment = {"python_version": PYTHON, "python_full_version": f"{PYTHON}.0"}
+    kept = []
+    for entry in re.split(r"\n(?=\w)", lock):
+        pin, marker, rest = ENTRY.match(entry + "\n").groups(default="")  # type: ignore[union-attr]
+        if pin and (not marker or Marker(marker).evaluate(environment)):
+            kept.append(f"{pin} {rest}")
+    return "".join(kept)
 
 
 def run(command: list[str]) -> None:

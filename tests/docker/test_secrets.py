@@ -3,6 +3,7 @@
 import shutil
 import stat
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ import redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from tests.ledger.worlds import ASK, NOW, PHONE, ROW, RedisWorld, claimed, counter
-from tests.servers import DURABLE, Server, running, valkey_program
+from tests.servers import DURABLE, SOCKET, Server, debian_program, valkey_program
 from tripgate.cli.backup import ledger as backup
 from tripgate.core.book import Book
 from tripgate.ledger.connection import Connection
@@ -101,15 +102,28 @@ def password(secrets: Path) -> str:
     return str(url).split("tripgate:", 1)[1].partition("@")[0]
 
 
-@pytest.fixture
-def server(secrets: Path) -> Iterator[Server]:
+class Guarded(Server):
+    """A server that answers nobody without a name."""
+
+    def client(self, user: str = "health", password: str = "any") -> "redis.Redis":
+        path = str(self.folder / SOCKET)
+        return redis.Redis(unix_socket_path=path, username=user, password=password)
+
+
+@pytest.fixture(params=[valkey_program, debian_program], ids=["valkey", "redis"])
+def server(request: pytest.FixtureRequest, secrets: Path) -> Iterator[Guarded]:
     acl = ("--aclfile", str(secrets / "redis.acl"))
-    with running(valkey_program(), *DURABLE, *acl) as started:
-        yield started
+    with tempfile.TemporaryDirectory(prefix="tg-", dir="/tmp") as folder:
+        made = Guarded(request.param(), Path(folder), *DURABLE, *acl)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.kill()
 
 
 @pytest.fixture
-def url(server: Server, secrets: Path) -> str:
+def url(server: Guarded, secrets: Path) -> str:
     return f"unix://tripgate:{password(secrets)}@{server.folder}/redis.sock"
 
 
@@ -159,16 +173,32 @@ def test_the_user_may_do_nothing_else(url: str, command: str) -> None:
         client.execute_command(*command.split())
 
 
+async def test_what_a_script_wrote_is_there_after_a_kill(url: str, server: Guarded) -> None:
+    """The server reads its file in the name of a user, whose rights it applies to transactions."""
+    world = RedisWorld(url)
+    await (await claimed(world)).grant(ASK)
+    server.kill()
+    server.start()
+    assert await counter(world.ledger()) == (0, ASK.want)
+    await world.aclose()
+
+
+@pytest.mark.parametrize("command", ["PING", "GET {plan}:book", "INFO", "ACL WHOAMI"])
+def test_nobody_is_answered_without_a_name(server: Guarded, command: str) -> None:
+    path = str(server.folder / SOCKET)
+    with redis.Redis(unix_socket_path=path) as client, pytest.raises(AuthenticationError):
+        client.execute_command(*command.split())
+
+
 @pytest.mark.parametrize("command", ["GET {plan}:book", "INFO", "EVALSHA x 0", "ACL WHOAMI"])
-def test_nobody_else_may_do_more_than_ping(server: Server, command: str) -> None:
+def test_the_health_check_may_ping_and_nothing_else(server: Guarded, command: str) -> None:
     with server.client() as client:
         assert client.ping()
         with pytest.raises(NoPermissionError):
             client.execute_command(*command.split())
 
 
-def test_another_password_is_refused(server: Server) -> None:
-    path = f"{server.folder}/redis.sock"
-    client = redis.Redis(unix_socket_path=path, username="tripgate", password="another")
-    with client, pytest.raises(AuthenticationError):
+@pytest.mark.parametrize("user", ["tripgate", "default"])
+def test_another_password_is_refused(server: Guarded, user: str) -> None:
+    with server.client(user) as client, pytest.raises(AuthenticationError):
         client.ping()

@@ -152,3 +152,18 @@ def test_a_blocked_device_is_cut_and_told_so(fresh: Gateway) -> None:
         fresh.run("device", "block", "this-machine")
         assert client.wait(5) != 0
         assert curl(fresh, f"{server.url}/1").status == 511
+
+
+def test_a_throttled_device_is_charged_for_no_more_than_it_gets(fresh: Gateway) -> None:
+    """Nor does the server send more: what it was let send would be billed, and break a cap."""
+    fresh.run("cap", "set", "this-machine", "20MB/day")
+    fresh.run("policy", "throttle", "unknown", "--rate", "256kbit")
+    with origin(http_talk) as server:
+        command = curl_command(fresh, f"{server.url}/{50 * MB}", "-m", "4", "-o", "/dev/null")
+        clients = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+        got = [read_report(p.wait(60), p.stdout.read()) for p in clients]  # type: ignore[union-attr]
+        sent = sum(one.acked for one in server.settled(2))
+    delivered = sum(one.volume for one in got)
+    assert delivered > 0
+    assert sent <= delivered + 128 * 1024
+    assert fresh.settled_use() <= delivered + 128 * 1024

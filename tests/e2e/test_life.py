@@ -266,3 +266,14 @@ def test_a_ledger_that_hangs_does_not_stop_a_flow_with_budget(fresh: Gateway) ->
         finally:
             os.kill(pid, signal.SIGCONT)
             client.close()
+
+
+def test_a_backup_is_restored_right_after_the_gateway_was_stopped(tmp_path: Path) -> None:
+    backup = tmp_path / "trip"
+    with (
+        running(valkey_program(), DURABLE, tmp_path / "redis") as server,
+        gateway(tmp_path / "state", "--redis", server.url) as one,
+    ):
+        one.run("backup", str(backup))
+        assert one.stop() == 0
+        one.run("restore", str(backup))

@@ -64,3 +64,19 @@ async def test_a_fenced_instance_still_settles_but_is_no_heartbeat(world: World)
 
 async def test_a_reader_settles_without_a_claim(world: World) -> None:
     assert await settled(world.ledger(), replace(ROW, used=300)) == (300,)
+
+
+async def test_one_that_has_stopped_is_not_waited_for(world: World) -> None:
+    first = await claimed(world, instance="one")
+    await first.release()
+    second = world.ledger()
+    await second.claim("gw", "two", None, NOW)
+    assert (await second.grant(ASK)).granted == MIB
+
+
+async def test_a_fenced_instance_releases_nothing(world: World) -> None:
+    first = await claimed(world, instance="one")
+    await world.ledger().claim("gw", "two", "one", NOW)
+    await first.release()
+    with pytest.raises(Fenced):
+        await world.ledger().claim("gw", "three", None, NOW + 1)

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from tripgate.core.book import EMPTY, Book, add_device, set_plan
 from tripgate.core.model import (
     PLAN,
+    Cap,
     Device,
     DeviceState,
     Limit,
@@ -17,6 +19,7 @@ from tripgate.core.model import (
     person_target,
 )
 from tripgate.core.period import starts
+from tripgate.core.policy import Policy, Verb
 from tripgate.portal.refusal import KINDS, Refused, respond
 from tripgate.portal.words import LANGUAGES, load
 
@@ -180,3 +183,27 @@ def test_the_plans_volume_is_everybodys_limit() -> None:
 
 def test_a_program_is_told_when_to_ask_the_ledger_again() -> None:
     assert asked(Refused("ledger"))[1]["retry-after"] == "30"
+
+
+@pytest.mark.parametrize(
+    ("policy", "end"),
+    [
+        ({"until": NOON + 3600}, "Mon 24 Nov, 07:00 (America/Mexico_City)"),
+        ({"until_unmetered": True}, "a connection that is not metered"),
+        ({"daily": (1320, 420)}, "Every day 22:00-07:00 (America/Mexico_City)"),
+        ({}, "the owner ends it"),
+    ],
+    ids=["an instant", "unmetered", "hours", "open"],
+)
+def test_a_paused_service_is_named_with_its_end(policy: dict[str, Any], end: str) -> None:
+    book, device = book_of()
+    made = Policy("p1", Verb.PAUSE, "cloud-sync", **policy)
+    _, _, body = asked(Refused("policy", device, book=book, policy=made, service="iCloud"))
+    assert f"Service: iCloud\nPaused until: {end}\n" in body
+
+
+def test_a_cap_that_leaves_the_essentials_is_named() -> None:
+    book, device = book_of()
+    cap = Cap(device_target(device.id), Period.DAY, 500_000_000, "essentials")
+    _, _, body = asked(Refused("cap", device, book=book, cap=cap))
+    assert "Limit: 500 MB per day" in body

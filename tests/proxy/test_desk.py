@@ -1,5 +1,7 @@
 """The lease desk: grants, refusals, and what happens when the rules change under way."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -265,3 +267,21 @@ async def test_a_ledger_that_settles_and_cannot_grant_is_down(
     world.clock.now += REFUSED_S + 1
     await world.settler.settle()
     assert world.stats.ledger_up
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks before Python 3.12")
+async def test_a_reading_that_asks_for_more_while_more_is_asked_for_asks_once(world: World) -> None:
+    """mitmproxy's tasks are eager from Python 3.12 on."""
+    readings = 0
+
+    async def read() -> None:
+        nonlocal readings
+        readings += 1
+        world.desk.low(world.account)
+        world.desk.lost = False
+
+    world.desk.settle_now = read
+    world.desk.lost = True
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    assert await world.desk.more(world.account)
+    assert readings == 1

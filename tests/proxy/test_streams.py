@@ -1,7 +1,9 @@
 """The metered streams: nothing passes without budget, nothing queues without bound."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -9,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tripgate.clock import Clock, SystemClock
+from tripgate.core.bucket import Bucket
 from tripgate.core.classify import Catalogue
 from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter
@@ -92,8 +95,6 @@ async def world(granted: int, *grants: int) -> AsyncIterator[World]:
 
 
 async def connect(port: int) -> Any:
-    import socket
-
     sock = socket.socket()
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
@@ -250,3 +251,49 @@ async def test_that_an_answer_is_home_is_told_after_lingering() -> None:
     reader.feed_eof()
     assert await reading == b""
     assert told.is_set()
+
+
+class Gone(Written):
+    """A stream writer whose other side reset the connection."""
+
+    def write_eof(self) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+
+def test_an_answer_to_a_client_that_has_gone_is_no_error() -> None:
+    writer = ClientWriter(cast(Any, raw := Gone()), Backlog())
+    writer.answer(b"no")
+    assert raw.told == [b"no"]
+
+
+def test_the_end_for_a_client_that_has_gone_is_no_error() -> None:
+    writer = ClientWriter(cast(Any, raw := Gone()), Backlog())
+    writer.write_eof()
+    assert raw.told == []
+
+
+def test_a_slowed_flow_keeps_to_the_smaller_window_when_its_account_shares_out_more() -> None:
+    assert asyncio.run(_window_after(lambda flow: flow.window(1 << 20))) <= 32 * 1024
+
+
+def test_a_slowed_flow_that_joins_others_keeps_to_the_smaller_window() -> None:
+    assert asyncio.run(_window_after(lambda flow: flow.account.join(flow))) <= 32 * 1024
+
+
+def test_a_flow_that_is_slowed_no_more_has_its_share_again() -> None:
+    def free(flow: Flow) -> None:
+        flow.window(256 * 1024)
+        flow.slow(None)
+
+    assert asyncio.run(_window_after(free)) >= 128 * 1024
+
+
+async def _window_after(change: Callable[[Flow], None]) -> int:
+    """The receive buffer of a flow slowed to 256 kbit/s, bytes, after ``change``."""
+    async with world(1000) as w:
+        w.flow.account.beyond = 1 << 23
+        w.flow.slow(Bucket(256_000, 0.0))
+        change(w.flow)
+        sock = w.writer.get_extra_info("socket")
+        size: int = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        return size

@@ -8,7 +8,7 @@ import pytest
 
 from tests.proxy.desk_world import World
 from tripgate.core.book import Book
-from tripgate.core.model import Plan
+from tripgate.core.model import PLAN, Period, Plan
 from tripgate.core.policy import Policy, Verb
 from tripgate.core.policybook import set_policy
 from tripgate.core.uplinks import DEFAULT, set_unmetered
@@ -99,3 +99,35 @@ async def test_no_plan_begins_on_it(world: World) -> None:
     await unmetered(world)
     await PlanKeeper(world.desk).first_use()
     assert world.desk.book.plan == Plan(start="first-use")
+
+
+# -- a plan of one uplink ------------------------------------------------------------------------
+
+
+async def plan_of(world: World, uplink: str) -> None:
+    plan = Plan(volume=CAP, starts_at=int(world.clock.now), uplink=uplink)
+    await world.edit(lambda book: replace(book, plan=plan))
+
+
+async def test_on_another_uplink_the_plan_neither_stops_nor_pays(world: World) -> None:
+    await plan_of(world, "wwan0")
+    assert await world.move(world.flow(), 3 * CAP) == 3 * CAP
+    await world.settler.settle()
+    assert (PLAN, Period.TRIP) not in (await world.ledger.tallies([PLAN])).counters
+
+
+async def test_a_devices_cap_holds_on_every_uplink(world: World) -> None:
+    await plan_of(world, "wwan0")
+    await world.cap(CAP)
+    assert await world.move(world.flow(), 3 * CAP) == CAP
+
+
+async def test_back_on_its_uplink_the_plan_is_whole(world: World) -> None:
+    used = ["eth0"]
+    world.desk.judge.uplinks = lambda: used
+    await plan_of(world, "wwan0")
+    flow = world.flow()
+    await world.move(flow, 3 * CAP)
+    used[:] = ["wwan0"]
+    world.desk.turn()
+    assert await world.move(flow, 3 * CAP) == CAP

@@ -21,6 +21,7 @@ from tripgate.cli.failure import Refused
 from tripgate.cli.output import print_json, put
 from tripgate.cli.store import Store, opened
 from tripgate.core.book import Book
+from tripgate.core.folding import folds
 from tripgate.ledger.protocol import Edit, Registry
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ async def commit(registry: Registry, change: Change, at: int) -> None:
         new, detail = change.apply(book)
         if new == book:
             return
-        if await registry.replace(version, new, Edit(actor(), change.action, detail, at)):
+        made = Edit(actor(), change.action, detail, at, folds(book, new))
+        if await registry.replace(version, new, made):
             return
     raise Refused(LOST)
 

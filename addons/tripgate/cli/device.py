@@ -1,22 +1,26 @@
 """``tripgate device``: the clients of the gateway, who they belong to, what they may do."""
 
-from typing import TYPE_CHECKING, Annotated
+import secrets
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
 from tripgate.cli.cells import caps, moment, volume
-from tripgate.cli.command import Change, edit, show
+from tripgate.cli.command import Change, edit, now, show
 from tripgate.cli.documents import DeviceDocument, Snapshot, device_document, device_documents
 from tripgate.cli.names import device_names, person_names
 from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, note, table
+from tripgate.core import proxyuser
 from tripgate.core.book import (
     approve_device,
     block_device,
     find_device,
     forget_device,
     merge_devices,
+    proxy_user,
     rename_device,
+    set_proxy_user,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +30,12 @@ app = group("device", "Devices: who they belong to and what they may do.")
 Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="A device's name or id.", autocompletion=device_names),
+]
+NewName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A device, or a new one's name.", autocompletion=device_names
+    ),
 ]
 COLUMNS = (
     Column("device"),
@@ -111,6 +121,43 @@ def merge(
         again=False,
     )
     edit(state, change, lambda read: _document(read, old), _draw_one, as_json=as_json)
+
+
+@app.command("proxy-user", epilog=example("tripgate device proxy-user laptop"))
+def proxy_user_(name: NewName, state: State = None, as_json: Json = False) -> None:
+    """Make a user and a secret for a device, in place of those before; the secret is shown once.
+
+    With them it is the same device from any address of the LAN.
+    """
+    secret = secrets.token_urlsafe(proxyuser.SECRET_BYTES)
+    entropy, at, hashed = secrets.token_hex(16), now(), proxyuser.digest(secret)
+    change = Change(
+        "device proxy-user",
+        lambda book: (set_proxy_user(book, name, hashed, at, entropy=entropy), name),
+    )
+
+    def fetch(read: Snapshot) -> ProxyUserDocument:
+        device = find_device(read.book, name)
+        user = proxy_user(device) or device.name
+        return {"device": device.name, "id": device.id, "user": user, "secret": secret}
+
+    edit(state, change, fetch, _draw_user, as_json=as_json)
+
+
+class ProxyUserDocument(TypedDict):
+    """``device proxy-user``."""
+
+    device: str
+    id: str
+    user: str
+    secret: str
+
+
+def _draw_user(made: ProxyUserDocument) -> "RenderableType":
+    return note(
+        f"{made['device']}: user {made['user']}, secret {made['secret']}\n"
+        "Enter them as the proxy's user name and password; the secret is not shown again."
+    )
 
 
 def _document(read: Snapshot, name: str) -> DeviceDocument:

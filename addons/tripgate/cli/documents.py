@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from tripgate.cli.cells import instant
 from tripgate.cli.store import Store
 from tripgate.core.book import Book, target_label
-from tripgate.core.limits import cap_states, current, tallied
+from tripgate.core.limits import cap_states, credit, current, tallied
 from tripgate.core.model import (
     PLAN,
     Cap,
@@ -100,6 +100,7 @@ class PlanDocument(TypedDict):
     day: str
     billing_day: int
     unit: str
+    uplink: str | None
 
 
 class AuditDocument(TypedDict):
@@ -235,11 +236,12 @@ def plan_documents(read: Snapshot) -> list[PlanDocument]:
 
 def plan_document(read: Snapshot) -> PlanDocument:
     """The plan, or what stands in for it while none is set: unlimited, UTC."""
-    return _plan_document(read, read.book.plan or Plan(), read.used(PLAN, Period.TRIP))
+    given = credit(read.book, PLAN, read.starts[Period.TRIP])
+    return _plan_document(read, read.book.plan or Plan(), read.used(PLAN, Period.TRIP), given)
 
 
-def _plan_document(read: Snapshot, plan: Plan, used: int) -> PlanDocument:
-    remaining = None if plan.volume is None else max(0, plan.volume - used)
+def _plan_document(read: Snapshot, plan: Plan, used: int, given: int = 0) -> PlanDocument:
+    remaining = None if plan.volume is None else max(0, plan.volume + given - used)
     return {
         "volume": plan.volume,
         "used": used,
@@ -255,6 +257,7 @@ def _plan_document(read: Snapshot, plan: Plan, used: int) -> PlanDocument:
         "day": plan.day,
         "billing_day": plan.billing_day,
         "unit": plan.unit,
+        "uplink": plan.uplink,
     }
 
 

@@ -1,6 +1,5 @@
 """``tripgate plan forecast``: when the plan runs out at this pace, and what a day may take."""
 
-from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
 from tripgate.cli.cells import instant, moment, volume
@@ -9,13 +8,11 @@ from tripgate.cli.documents import plan_document, snapshot
 from tripgate.cli.options import Json, State
 from tripgate.cli.output import facts
 from tripgate.cli.store import Store
-from tripgate.core import usage
-from tripgate.core.forecast import DAY_H, ENOUGH_H, HOUR_S, Forecast, forecast
+from tripgate.core.forecast import ENOUGH_H, Forecast
+from tripgate.outlook import outlook
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-LOOK_BACK_S = 7 * DAY_H * HOUR_S
 
 
 class ForecastDocument(TypedDict):
@@ -42,19 +39,9 @@ async def read(store: Store) -> ForecastDocument:
     """The forecast from the ledger's hours."""
     at = now()
     seen = await snapshot(store, at)
-    plan, document = seen.book.plan, plan_document(seen)
-    devices = [one for one in seen.book.devices if seen.tallies.seen.get(one, 0) > at - LOOK_BACK_S]
-    hours = range((at - LOOK_BACK_S) // HOUR_S * HOUR_S, at, HOUR_S)
-    names = [f"use:{device}:hour:{hour}" for device in devices for hour in hours]
-    past: Counter[int] = Counter()
-    for name, bucket in zip(names, await store.ledger.buckets(names), strict=True):
-        moved = sum(v for field, v in bucket.items() if field != usage.OVERHEAD)
-        past[int(name.rpartition(":")[2])] += moved
-    first = min((hour for hour, moved in past.items() if moved), default=at)
-    people = {one.person for one in seen.book.devices.values() if one.person}
-    expires = plan.expires_at if plan else None
-    left = document["remaining"]
-    made = forecast(past, first, at, remaining=left, expires_at=expires, people=len(people))
+    left = plan_document(seen)["remaining"]
+    made = await outlook(store.ledger, seen.book, seen.tallies.seen, left, at)
+    expires = seen.book.plan.expires_at if seen.book.plan else None
     return _document(made, left, expires)
 
 

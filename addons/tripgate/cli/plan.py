@@ -17,6 +17,7 @@ from tripgate.core.book import Book, set_plan
 from tripgate.core.model import Plan
 from tripgate.core.planbook import queue_plan
 from tripgate.core.units import parse_duration, parse_volume
+from tripgate.core.uplinks import valid_uplink
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -54,6 +55,13 @@ def parse_start(text: str) -> Start:
     if text not in ("now", "first-use"):
         parse_instant(text, "UTC")
     return Start(text)
+
+
+def parse_uplink(text: str) -> str:
+    """The name of an interface, or ``any``."""
+    if not valid_uplink(text):
+        raise ValueError(f"{text[:40]!r} is no interface: write one like wwan0, or any")
+    return text
 
 
 def parse_zone(text: str) -> str:
@@ -123,6 +131,15 @@ def set_(
         Literal["GB", "GiB"] | None,
         typer.Option("--unit", help="What the seller's gigabyte means."),
     ] = None,
+    uplink: Annotated[
+        str | None,
+        typer.Option(
+            "--uplink",
+            parser=parse_uplink,
+            metavar="NAME|any",
+            help="The one uplink that this plan pays for.",
+        ),
+    ] = None,
     next_: Annotated[
         bool, typer.Option("--next", metavar="", help="A further plan: it begins at the end.")
     ] = False,
@@ -140,6 +157,8 @@ def set_(
         "unit": unit,
     }
     fields = {name: value for name, value in given.items() if value is not None}
+    if uplink:
+        fields["uplink"] = None if uplink == "any" else uplink
     if size:
         fields["volume"] = size.volume
     if not fields and not start:
@@ -205,6 +224,7 @@ def _draw(plan: PlanDocument) -> "RenderableType":
         ("pace", _pace(plan)),
         ("day", f"{plan['day']}, {plan['tz']}; month from day {plan['billing_day']}"),
         ("billing", f"step {volume(plan['step'])}, in {plan['unit']}"),
+        ("uplink", plan["uplink"] or "any"),
         ("price", plan["price"] or "-"),
     ]
     return facts(rows)

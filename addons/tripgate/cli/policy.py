@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 from tripgate import catalogue
-from tripgate.cli.cells import instant, moment
+from tripgate.cli.cells import instant, moment, volume
 from tripgate.cli.command import Change, commit, edit, now, present, run
 from tripgate.cli.control import ask
 from tripgate.cli.documents import Snapshot, snapshot
@@ -17,7 +17,9 @@ from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, note, table
 from tripgate.cli.store import Store
 from tripgate.cli.when import parse_instant
+from tripgate.core import heldback
 from tripgate.core.book import Book, parse_target, target_label
+from tripgate.core.heldback import Held
 from tripgate.core.model import PLAN
 from tripgate.core.policy import Policy, Verb, over
 from tripgate.core.policybook import PRESETS, clear_policy, set_policy, set_preset
@@ -29,6 +31,7 @@ from tripgate.core.units import (
     parse_rate,
     parse_window,
 )
+from tripgate.outlook import estimates
 from tripgate.statefind import find
 
 if TYPE_CHECKING:
@@ -60,13 +63,15 @@ COLUMNS = (
     Column("until"),
     Column("hours"),
     Column("held back", figure=True),
+    Column("saved, about", figure=True),
     Column("hosts"),
 )
 HOSTS_SHOWN = 3
 
 
 class PolicyDocument(TypedDict):
-    """A row of ``policy list``. ``attempts`` and ``hosts`` count since the gateway started."""
+    """A row of ``policy list``. ``attempts`` and ``hosts`` are what was held back; ``saved`` is the
+    estimate in bytes (:mod:`tripgate.core.heldback`), None where there is no past to go by."""
 
     id: str
     verb: str
@@ -79,6 +84,7 @@ class PolicyDocument(TypedDict):
     created_at: str | None
     attempts: int
     hosts: list[str]
+    saved: int | None
 
 
 @app.command(
@@ -181,7 +187,7 @@ def _set(
     edit(
         state,
         Change(f"policy {verb}", apply),
-        lambda read: policy_document(read.book, read.book.policies[-1], {}),
+        lambda read: policy_document(read.book, read.book.policies[-1], Held()),
         lambda document: _draw([document]),
         as_json=as_json,
     )
@@ -206,9 +212,10 @@ def parse_until(text: str | None, at: int, zone: str) -> int | None:
     return end
 
 
-def policy_document(book: Book, policy: Policy, held: Mapping[str, Any]) -> PolicyDocument:
+def policy_document(
+    book: Book, policy: Policy, held: Held, saved: int | None = None
+) -> PolicyDocument:
     until = "unmetered" if policy.until_unmetered else instant(policy.until)
-    found = held.get(policy.id, {})
     return {
         "id": policy.id,
         "verb": str(policy.verb),
@@ -219,8 +226,9 @@ def policy_document(book: Book, policy: Policy, held: Mapping[str, Any]) -> Poli
         "daily": format_window(policy.daily) if policy.daily else None,
         "preset": policy.preset or None,
         "created_at": instant(policy.created_at),
-        "attempts": int(found.get("attempts", 0)),
-        "hosts": list(found.get("hosts", [])),
+        "attempts": held.attempts,
+        "hosts": sorted(held.hosts, key=lambda host: (-held.hosts[host], host)),
+        "saved": saved,
     }
 
 
@@ -230,18 +238,28 @@ def _present(state: Path | None, change: Change | None, *, as_json: bool) -> Non
     async def work(store: Store) -> list[PolicyDocument]:
         if change:
             await commit(store.registry, change, now())
-        return _documents(await snapshot(store, now()), held(state))
+        return await _documents(store, await snapshot(store, now()), pending(state))
 
     present(run(state, work), _draw, as_json=as_json)
 
 
-def _documents(read: Snapshot, counts: Mapping[str, Any]) -> list[PolicyDocument]:
-    standing = (one for one in read.book.policies if not (read.trusted and over(one, read.now)))
-    return [policy_document(read.book, one, counts) for one in standing]
+async def _documents(
+    store: Store, read: Snapshot, counts: Mapping[str, Any]
+) -> list[PolicyDocument]:
+    standing = [one for one in read.book.policies if not (read.trusted and over(one, read.now))]
+    kept = await store.ledger.buckets([heldback.bucket(one) for one in standing])
+    saved = await estimates(store.ledger, read.book, standing, read.tallies.seen, read.now)
+    made = []
+    for policy, fields in zip(standing, kept, strict=True):
+        held, fresh = heldback.read(fields), counts.get(policy.id, {})
+        held.attempts += int(fresh.get("attempts", 0))
+        held.hosts.update(map(str, fresh.get("hosts", ())))
+        made.append(policy_document(read.book, policy, held, saved[policy.id]))
+    return made
 
 
-def held(state: Path | None) -> Mapping[str, Any]:
-    """What each policy has held back, as the live gateway says; nothing without one."""
+def pending(state: Path | None) -> Mapping[str, Any]:
+    """What each policy has held back and is not in the ledger yet, as the live gateway says."""
     status = ask(find(state).control_socket) or {}
     found = status.get("held", {})
     return found if isinstance(found, dict) else {}
@@ -265,5 +283,6 @@ def _row(policy: PolicyDocument) -> tuple[str, ...]:
         until if until == "unmetered" else moment(until),
         policy["daily"] or "always",
         str(policy["attempts"]),
+        "-" if policy["saved"] is None else volume(policy["saved"]),
         hosts or "-",
     )

@@ -2,8 +2,9 @@
 
 Rules
 1. A question is checked before the ledger is asked.
-2. ``since`` is a duration back from now, an instant, or a period's name (its present start).
-   Without it: the plan's start, else everything since the first device was seen.
+2. ``since`` is a duration back from now, an instant, or a period's name (its present start; of
+   ``once``, the beginning of the target's cap). Without it: the plan's start, else everything
+   since the first device was seen.
 3. Days are those of the plan's zone, at most as many as the ledger keeps.
 4. Hosts are kept by device and day only, so ``host`` goes with ``device`` and ``person``.
 5. A device or person that used nothing has a row too, so that scripts find it.
@@ -19,14 +20,14 @@ from tripgate.cli.cells import instant
 from tripgate.cli.store import Store
 from tripgate.cli.when import FORMS, parse_instant
 from tripgate.core import usage
-from tripgate.core.book import Book, parse_target
-from tripgate.core.model import NOBODYS, Device, DeviceState, Kind, Period, Plan
+from tripgate.core.book import Book, BookError, parse_target, target_label
+from tripgate.core.model import FORGOTTEN, NOBODYS, PLAN, Device, DeviceState, Kind, Period, Plan
 from tripgate.core.period import ends, starts
 from tripgate.core.units import DURATION_FORMS, parse_duration
 
 DIMENSIONS = ("device", "person", "category", "service", "host")
 WHOLE = {"device", "person"}
-PERIODS = tuple(str(period) for period in Period if period is not Period.ONCE)
+PERIODS = tuple(map(str, Period))
 
 
 class UsageDocument(TypedDict):
@@ -80,17 +81,18 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
     """Ask the ledger. Raises ``BookError`` for an unknown target."""
     _, book = await store.registry.load()
     devices = _devices(book, question.target)
-    since = _since(book, question.since, now)
+    since = _since(book, question, now)
     reading = _plan(book, devices, since, now, hosts="host" in question.by)
     buckets = await store.ledger.buckets(reading.names)
     people = {device.id: device.person for device in devices if device.person}
     found = usage.rows(reading, buckets, question.by, people)
     first = min((device.created_at for device in devices), default=now)
+    begun = max(reading.since, since or first) if question.since is None else reading.since
     rows = _documents(book, question, found, devices)
     if question.everything:
         rows += await _nobodys(store, book, question.by, since, now)
     return {
-        "since": instant(reading.since or first),
+        "since": instant(begun),
         "until": instant(now),
         "by": list(question.by),
         "kind": store.counted,
@@ -103,16 +105,19 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
 async def _nobodys(
     store: Store, book: Book, by: Sequence[str], since: int | None, now: int
 ) -> list[dict[str, Any]]:
-    """A row for the box itself and one for packets of nobody, whatever was asked by."""
-    owners = [Device(name, name, DeviceState.BLOCKED) for name in NOBODYS]
+    """Rows for the box itself, for packets of nobody and, where they used something, for devices
+    that were forgotten, whatever was asked by."""
+    owners = [Device(name, name, DeviceState.BLOCKED) for name in (*NOBODYS, FORGOTTEN)]
     reading = _plan(book, owners, since, now, hosts=False)
     buckets = await store.ledger.buckets(reading.names)
     found = usage.rows(reading, buckets, ("device",), {})
     used = {row.keys["device"]: row for row in found}
     first, *rest = by
     made = []
-    for name in NOBODYS:
+    for name in (*NOBODYS, FORGOTTEN):
         row = used.get(name) or usage.Row({})
+        if name == FORGOTTEN and not row.total:
+            continue
         keys = {first: name, **({"id": None} if first == "device" else {})}
         volumes = {"up": row.up, "down": row.down, "total": row.total}
         made.append({**keys, **dict.fromkeys(rest), **volumes})
@@ -137,11 +142,13 @@ def _devices(book: Book, target: str | None) -> list[Device]:
     return [device for device in everyone if device.person == aim.key]
 
 
-def _since(book: Book, text: str | None, now: int) -> int | None:
+def _since(book: Book, question: Question, now: int) -> int | None:
     """UTC epoch seconds; None: since ever."""
-    plan = book.plan or Plan()
+    plan, text = book.plan or Plan(), question.since
     if text is None or text == Period.TRIP:
         return plan.starts_at
+    if text == Period.ONCE:
+        return _once(book, question.target)
     if text in PERIODS:
         return starts(plan, now)[Period(text)]
     length = _duration(text)
@@ -149,6 +156,16 @@ def _since(book: Book, text: str | None, now: int) -> int | None:
     if since > now:
         raise typer.BadParameter("lies in the future", param_hint="--since")
     return since
+
+
+def _once(book: Book, target: str | None) -> int:
+    """When the target's ``once`` cap began."""
+    aim = parse_target(book, target) if target is not None else PLAN
+    cap = book.caps.get((aim, Period.ONCE))
+    if cap is None:
+        label = target_label(book, aim)
+        raise BookError(f"{label} has no cap of VOLUME/once to count from: `tripgate cap list`")
+    return cap.created_at
 
 
 def _plan(

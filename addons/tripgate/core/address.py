@@ -74,6 +74,8 @@ def destination_refused(address: IPAddress, *, own: bool, local_client: bool) ->
 
 def is_literal(host: str) -> bool:
     """True if ``host`` is an address and not a name."""
+    if host[-1:].isalpha() and ":" not in host and "%" not in host:
+        return False  # nearly all names; the full check fails slowly, and each connection asks
     try:
         ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:

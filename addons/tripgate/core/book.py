@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from tripgate.core import marks, names
+from tripgate.core import marks, names, proxyuser
 from tripgate.core.model import (
     GUESTS,
     PLAN,
@@ -66,6 +66,11 @@ class Book:
     """Who logs in at an uplink's portal."""
 
     @cached_property
+    def by_slot(self) -> Mapping[int, Device]:
+        """Devices by their mark on the uplink."""
+        return {device.slot: device for device in self.devices.values()}
+
+    @cached_property
     def by_identity(self) -> Mapping[str, Device]:
         """Devices by what the gateway recognises them by."""
         return {one: device for device in self.devices.values() for one in device.identities}
@@ -79,6 +84,10 @@ EMPTY = Book()
 
 def device_by_identity(book: Book, identity: str) -> Device | None:
     return book.by_identity.get(identity)
+
+
+def device_of_slot(book: Book, slot: int) -> Device | None:
+    return book.by_slot.get(slot)
 
 
 def find_device(book: Book, name_or_id: str) -> Device:
@@ -209,6 +218,33 @@ def rename_device(book: Book, name: str, new: str) -> Book:
     return _put(book, replace(device, name=new))
 
 
+def set_proxy_user(book: Book, name: str, digest: str, now: int, *, entropy: str) -> Book:
+    """Let a device come with credentials; one that is not there is entered, and approved.
+
+    ``digest``: of its secret, in place of one before. Raises :class:`BookError`.
+    """
+    if name not in {*book.devices, *(one.name for one in book.devices.values())}:
+        if not names.valid_name(name):
+            raise BookError(f"{name[:40]!r} is no name: use 1 to 32 of a-z, 0-9 and -")
+        state, mine = DeviceState.APPROVED, proxyuser.identity(name)
+        book, device = add_device(book, mine, now, entropy=entropy, state=state, name=name)
+    else:
+        device = find_device(book, name)
+    if proxy_user(device) is None:
+        identity = proxyuser.identity(device.name)
+        if identity in book.by_identity:
+            raise BookError(f"another device has the proxy user {device.name}: rename this one")
+        device = replace(device, identities=(*device.identities, identity))
+    return _put(book, replace(device, proxy_secret=digest))
+
+
+def proxy_user(device: Device) -> str | None:
+    """The name that a device's credentials carry."""
+    prefix = proxyuser.identity("")
+    found = (one.removeprefix(prefix) for one in device.identities if one.startswith(prefix))
+    return next(found, None)
+
+
 def approve_device(book: Book, name: str, person: str | None = None) -> Book:
     """Let a device use the plan, for ``person`` if given."""
     device = find_device(book, name)
@@ -247,7 +283,14 @@ def merge_devices(book: Book, old: str, new: str) -> Book:
     book = forget_device(book, gone.id)
     merged = dict.fromkeys((*kept.identities, *gone.identities))
     owner = kept.owner or gone.owner
-    found = replace(kept, identities=tuple(merged), mac=gone.mac or kept.mac, owner=owner)
+    secret = kept.proxy_secret or gone.proxy_secret
+    found = replace(
+        kept,
+        identities=tuple(merged),
+        mac=gone.mac or kept.mac,
+        owner=owner,
+        proxy_secret=secret,
+    )
     return _put(book, found)
 
 

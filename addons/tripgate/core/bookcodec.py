@@ -95,7 +95,7 @@ def _book(document: Any) -> Book:
     devices = [_device(one) for one in document["devices"]]
     people = [Person(**_checked(Person, one)) for one in document["people"]]
     caps = [_cap(one) for one in document["caps"]]
-    plan = Plan(**_checked(Plan, document["plan"])) if document["plan"] else None
+    plan = _plan(document["plan"]) if document["plan"] else None
     book = Book(
         {one.id: one for one in devices},
         {one.name: one for one in people},
@@ -105,7 +105,7 @@ def _book(document: Any) -> Book:
         tuple(Credit(**_targeted(Credit, one)) for one in document["credits"]),
         tuple(Request(**_targeted(Request, one)) for one in document["requests"]),
         tuple(_warned(one) for one in document["warned"]),
-        tuple(Plan(**_checked(Plan, one)) for one in document["queue"]),
+        tuple(_plan(one) for one in document["queue"]),
         _all_of(str, document["unmetered"]),
         Login(**_checked(Login, document["login"])) if document["login"] else None,
     )
@@ -143,8 +143,14 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**empty, **document, "caps": caps}
 
 
+def _plan(raw: Mapping[str, Any]) -> Plan:
+    if isinstance(raw, dict):
+        raw = {"uplink": None, **raw}  # this schema's first plans did not have it
+    return Plan(**_checked(Plan, raw))
+
+
 def _device(raw: Mapping[str, Any]) -> Device:
-    values = _checked(Device, raw)
+    values = _checked(Device, {"proxy_secret": None, **raw})  # books of before have none
     values["state"] = DeviceState(values["state"])
     values["identities"] = _all_of(str, values["identities"])
     return Device(**values)

@@ -57,6 +57,9 @@ GUESTS = "guests"
 NOBODYS = (GATEWAY, UNATTRIBUTED)
 """In place of a device id: the box's own traffic, packets without an owner. The plan pays."""
 
+FORGOTTEN = "(forgotten)"
+"""In place of a device id: all that forgotten devices used."""
+
 
 def device_target(device_id: str) -> Target:
     return Target(Kind.DEVICE, device_id)
@@ -71,7 +74,8 @@ class Device:
     """One client of the gateway.
 
     ``id`` is stable and tells nothing about the hardware; ``identities`` are how the gateway
-    recognises it: ``ip:ADDRESS``, ``mac:ADDRESS`` (router mode), ``host`` (any address of the
+    recognises it: ``ip:ADDRESS``, ``mac:ADDRESS`` (router mode), ``user:NAME`` (with credentials:
+    :mod:`tripgate.core.proxyuser`; ``proxy_secret`` is the digest), ``host`` (any address of the
     gateway's own machine). ``slot`` is its mark on the uplink (:mod:`tripgate.core.marks`).
     An ``owner`` device may let in others at the portal while it is approved itself.
     """
@@ -85,6 +89,7 @@ class Device:
     created_at: int = 0
     slot: int = 0
     owner: bool = False
+    proxy_secret: str | None = None
 
     @property
     def manages(self) -> bool:
@@ -102,7 +107,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``."""
+    """The bought data. ``starts_at``/``expires_at`` bound the period ``trip``.
+
+    ``uplink``: what moves on another one is not the plan's (:mod:`tripgate.core.uplinks`).
+    """
 
     volume: int | None = None
     valid_s: int | None = None
@@ -114,6 +122,7 @@ class Plan:
     tz: str = "UTC"
     step: int = 1
     unit: str = "GB"
+    uplink: str | None = None
 
     @property
     def expires_at(self) -> int | None:

@@ -176,7 +176,7 @@ def uplink_chains(spec: RouterSpec) -> dict[str, Chain]:
             "type filter hook output priority -150; policy accept;",
             (
                 # A device's bytes leave by an uplink, where they are counted, or not at all.
-                f"oifname != @uplinks meta mark {_SLOT} != 0 drop",
+                f'oifname != @uplinks oifname != "{spec.lan}" meta mark {_SLOT} != 0 drop',
                 "oifname != @uplinks return",
                 f"meta mark {_SLOT} != 0 ct mark set meta mark {_SLOT} return",
                 f"ct mark 0 ct mark set {marks.GATEWAY}",

@@ -10,7 +10,7 @@ Rules
    memory card.
 5. Files with keys are readable by root alone.
 6. The gateway comes first: what gives devices an address or a radio starts once it has said that
-   it is ready, or has failed and is tried again. No number of failures is the last one.
+   its doors are shut, or has failed and is tried again. No number of failures is the last one.
 7. The gateway has root's files but few of root's powers (CAP_NET_*); a gateway that hangs is
    ended and started again (``WatchdogSec``; the kernel's rules stand meanwhile).
 8. The state folder is the gateway's to give: systemd makes it for the gateway alone, for the group

@@ -15,7 +15,7 @@ Rules
    says so: it carries the instant that was used.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tripgate.core.classify import UNKNOWN, Service
@@ -37,6 +37,10 @@ OTHER = "other"
 LETTERS = {
     "os-update": "u", "app-store": "a", "cloud-sync": "c", "telemetry": "t", "video": "v",
     "games": "g", "connectivity-check": "k", "essential": "e", "unknown": "-",
+    "browser": "b", "backup": "B", "ads": "A", "music": "m", "social": "s", "chat": "h",
+    "meetings": "M", "email": "l", "maps": "p", "ai": "i", "news": "n", "shopping": "S",
+    "travel": "T", "finance": "f", "dev": "d", "vpn": "V", "dns": "D", "smart-home": "H",
+    "security": "y", "cdn": "C",
 }  # fmt: skip
 """The letter of each category in the fields, never given to another one; ``o`` is ``OTHER``'s."""
 
@@ -175,6 +179,19 @@ def plan_reading(
 def _reading(devices: Sequence[str], levels: Sequence[str], since: int) -> Reading:
     names = [(f"use:{device}:{level}", device) for device in devices for level in levels]
     return Reading(since, tuple(name for name, _ in names), tuple(device for _, device in names))
+
+
+def hours_reading(devices: Sequence[str], since: int, until: int) -> Reading:
+    """The hours of a stretch, one by one."""
+    begun = since // HOUR_S * HOUR_S
+    return _reading(devices, [f"hour:{at}" for at in range(begun, until, HOUR_S)], begun)
+
+
+def services(bucket: Mapping[str, int]) -> Iterator[tuple[str, str, int]]:
+    """Service, category and bytes of each field of a bucket."""
+    for name, volume in bucket.items():
+        if name != OVERHEAD:
+            yield *_service(name.rpartition("|")[0]), volume
 
 
 def rows(

@@ -1,7 +1,8 @@
 """Routing: TPROXY's way to the gateway's own sockets, and the guard outside nftables.
 
 Rules, for both families, in this order after the table of local addresses
-1. What carries the TPROXY bit is delivered here: ``local default dev lo`` in a table of ours.
+1. What comes from the LAN with the TPROXY bit is delivered here: ``local default dev lo`` in a
+   table of ours.
 2. What comes from the LAN with the OPEN bit is routed as usual.
 3. All else from the LAN is prohibited. The bits are set by nftables alone: with its rules flushed
    nothing is routed, whatever ``ip_forward`` says.
@@ -63,7 +64,7 @@ def _wanted(lan: str) -> list[tuple[str, ...]]:
     return [
         ("priority", guard, "iif", lan, "type", "prohibit"),
         ("priority", opened, "fwmark", _bit(marks.OPEN), "iif", lan, "lookup", "main"),
-        ("priority", tproxy, "fwmark", _bit(marks.TPROXY), "lookup", str(TABLE)),
+        ("priority", tproxy, "fwmark", _bit(marks.TPROXY), "iif", lan, "lookup", str(TABLE)),
     ]
 
 

@@ -14,6 +14,8 @@ from tripgate.core.routerspec import RouterSpec
 from tripgate.kernel.recorded import Recorded
 
 _PROC = Path("/proc/sys")
+_MARK_ACCEPTED = "net/ipv4/tcp_fwmark_accept"
+"""Accepted sockets have the mark of their SYN (both families): whose MAC it came from."""
 _SWITCH = {"ipv4": "net/ipv4/ip_forward", "ipv6": "net/ipv6/conf/all/forwarding"}
 
 
@@ -29,6 +31,7 @@ def tune_uplink(recorded: Recorded, link: str) -> None:
 def needed(uplinks: Iterable[str], *, v6: bool) -> dict[str, str]:
     """The switches of this kernel that :func:`tune` sets, by their names in ``/proc/sys``."""
     wanted = {_accept_ra(link): "2" for link in uplinks}
+    wanted[_MARK_ACCEPTED] = "1"
     wanted |= {_SWITCH[family]: "1" for family in _families(v6)}
     return {name: value for name, value in wanted.items() if (_PROC / name).exists()}
 
@@ -37,6 +40,7 @@ def tune(recorded: Recorded, spec: RouterSpec) -> None:
     """Set everything for ``spec``; doing it again changes nothing."""
     for link in spec.uplinks:
         tune_uplink(recorded, link)
+    recorded.sysctl(_MARK_ACCEPTED, "1")
     for family in _families(spec.v6):
         if not (_PROC / _SWITCH[family]).exists():
             continue

@@ -8,7 +8,8 @@ Rules
 3. ``use:…``: the usage buckets, hashes of bytes. ``seen``: when each device was last seen.
 4. ``book``, ``version``, ``edit``: the settings and which edit made them; ``audit``: a stream of
    edits; ``changed``: the channel that tells of them.
-5. ``gateway:ID``: the live instance and when it was heard of; ``schema``: the version of all this.
+5. ``folded``: devices that are no more, and whose bytes theirs are now.
+6. ``gateway:ID``: the live instance and when it was heard of; ``schema``: the version of all this.
 """
 
 SCHEMA = 1

@@ -11,6 +11,7 @@ from itertools import islice
 from tripgate.core.book import Book
 from tripgate.core.model import Counter, Period, Target
 from tripgate.ledger import keys, wire
+from tripgate.ledger.memoryfold import fold, forget_folds
 from tripgate.ledger.memorystore import MemoryStore, Owner
 from tripgate.ledger.protocol import (
     AuditEntry,
@@ -64,6 +65,11 @@ class MemoryLedger(_Client):
         store.owners[gateway] = Owner(instance, now, owner.contact if owner else 0)
         store.schema = keys.SCHEMA
         self._gateway, self._instance = gateway, instance
+
+    async def release(self) -> None:
+        owner = self._up().owners.get(self._gateway)
+        if owner and owner.instance == self._instance:
+            owner.heard = 0
 
     async def grant(self, request: GrantRequest) -> Grant:
         wire.grant(request, self._gateway, self._instance)  # refuses what Redis would
@@ -119,6 +125,9 @@ class MemoryRegistry(_Client):
         if store.version != version:
             return False
         store.version, store.book = version + 1, book
+        for gone, heir in edit.folds:
+            fold(store, gone, heir)
+        forget_folds(store, book.devices)
         store.edits.appendleft(AuditEntry(edit.at, edit.actor, edit.action, edit.detail))
         return True
 

@@ -6,10 +6,10 @@ hold both to them. Nothing here survives the process: it is for tests.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tripgate.core.book import EMPTY, Book
-from tripgate.core.model import Limit, Period, Target
+from tripgate.core.model import Kind, Limit, Period, Target
 from tripgate.core.usage import Increment
 from tripgate.ledger.protocol import AuditEntry, Grant, GrantRequest, Settlement
 
@@ -73,8 +73,18 @@ class MemoryStore:
     expires: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
+    folded: dict[str, str] = field(default_factory=dict)
     edits: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=AUDIT))
     down: str | None = None
+
+    def heir(self, device: str) -> str:
+        """Rule 7 of ``common.lua``; the device itself where it is not gone."""
+        return self.folded.get(device, device)
+
+    def renamed(self, target: Target) -> Target:
+        """Whose counter it is now."""
+        known = target.kind is Kind.DEVICE and target.key in self.folded
+        return Target(target.kind, self.folded[target.key]) if known else target
 
     # -- counters (common.lua) --------------------------------------------------------------
 
@@ -192,9 +202,11 @@ class MemoryStore:
         lease = self.leases.get(row.lease)
         if lease is None:
             lease = self.leases[row.lease] = Lease(device=row.device)
-            for limit in row.limits:
+            for asked in row.limits:
+                limit = replace(asked, target=self.renamed(asked.target))
                 current = self.turn(limit, trusted=row.trusted)
                 lease.at[limit.target, limit.period] = min(limit.start, current)
+        lease.device = self.folded.get(row.device, lease.device)
         before, was_open = lease.held, lease.open
         new = max(0, row.used - lease.settled)
         lease.granted = max(lease.granted, row.granted)
@@ -215,6 +227,7 @@ class MemoryStore:
     def _collect(self, counted: Sequence[tuple[Increment, int]], now: int) -> None:
         """Rule 6."""
         most: dict[str, int] = {}
+        counted = [(replace(one, bucket=self._bucket(one.bucket)), n) for one, n in counted]
         for one, _ in counted:
             most[one.bucket] = max(most.get(one.bucket, 0), one.most or 0)
         for one, amount in counted:
@@ -227,6 +240,10 @@ class MemoryStore:
             if full and name not in bucket and name.endswith(("|u", "|d")):
                 name = "other" + name[-2:]
             bucket[name] = bucket.get(name, 0) + amount
+
+    def _bucket(self, name: str) -> str:
+        kind, device, rest = name.split(":", 2)
+        return f"{kind}:{self.heir(device)}:{rest}"
 
     def contact(self, gateway: str, instance: str, now: int) -> None:
         """Rule 7, before the rows: the heartbeat moves the clock of contact."""

@@ -95,12 +95,17 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One audited change of the book."""
+    """One audited change of the book.
+
+    ``folds``: devices that are gone, each with the id that what it used is counted for from now on
+    (:mod:`tripgate.core.folding`). The counters change in the same atomic step.
+    """
 
     actor: str
     action: str
     detail: str = ""
     at: int = 0
+    folds: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,9 @@ class Ledger(Protocol):
         Raises :class:`Fenced` when another instance (not ``previous``) was heard of in the last
         10 s, :class:`NewerState` when the state is of a newer schema.
         """
+
+    async def release(self) -> None:
+        """The claimed instance stops: nobody need wait until it was not heard of for long."""
 
     async def grant(self, request: GrantRequest) -> Grant:
         """Raises :class:`Fenced` once another instance has claimed the gateway."""

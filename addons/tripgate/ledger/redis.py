@@ -38,6 +38,9 @@ class RedisLedger:
             )
         self._gateway, self._instance = gateway, instance
 
+    async def release(self) -> None:
+        await self._connection.run("release", self._gateway, self._instance)
+
     async def grant(self, request: GrantRequest) -> Grant:
         if not self._gateway:
             raise Fenced("no gateway was claimed on this ledger: claim one first")

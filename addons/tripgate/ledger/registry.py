@@ -53,6 +53,7 @@ class RedisRegistry:
             *(str(version), wire.book(book), secrets.token_hex(8)),
             *(part[:TEXT_MOST] for part in (edit.actor, edit.action, edit.detail)),
             *(str(edit.at), str(keys.SCHEMA)),
+            *(device for fold in edit.folds for device in fold),
         )
         if status == "newer":
             raise newer(rest[0])

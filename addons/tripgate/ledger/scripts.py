@@ -1,13 +1,13 @@
 """The Lua scripts of the ledger, as Redis gets them.
 
-``grant`` and ``settle`` begin with what ``common.lua`` defines; the first line of a script is its
-shebang (its flags), so the common part goes in after it.
+``grant``, ``replace`` and ``settle`` begin with what ``common.lua`` defines; the first line of a
+script is its shebang (its flags), so the common part goes in after it.
 """
 
 import importlib.resources
 from functools import cache
 
-_SHARING = frozenset({"grant", "settle"})
+_SHARING = frozenset({"grant", "replace", "settle"})
 
 
 @cache

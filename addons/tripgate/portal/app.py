@@ -22,6 +22,7 @@ def create_app(world: World, settings: PortalSettings, claims: ClaimDesk) -> Sta
         routes=[
             Route("/", page.show),
             Route("/claim", page.claim, methods=["POST"]),
+            Route("/ask", page.ask, methods=["POST"]),
             Route("/devices", owner.show),
             Route("/devices/{device}/{action}", owner.change, methods=["POST"]),
             Route("/captive-api", captive.show),

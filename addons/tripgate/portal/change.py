@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tripgate.core.book import Book
+from tripgate.core.folding import folds
 from tripgate.core.model import Device
 from tripgate.ledger.protocol import Edit
 from tripgate.portal.world import World
@@ -36,7 +37,7 @@ async def commit(world: World, actor: Device, change: Change) -> None:
         new, detail = change.apply(book)
         if new == book:
             return
-        edit = Edit(f"portal:{actor.name}", change.action, detail, world.now())
+        edit = Edit(f"portal:{actor.name}", change.action, detail, world.now(), folds(book, new))
         if await world.registry.replace(version, new, edit):
             await world.reload()
             return

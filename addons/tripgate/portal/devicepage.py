@@ -1,4 +1,5 @@
-"""``GET /`` and ``POST /claim``: what a device is told about itself; how the first owner is made.
+"""``GET /``, ``POST /claim``, ``POST /ask``: what a device is told about itself, how the first
+owner is made, how a device asks for more.
 
 Rules
 1. A device that nobody knows is entered as pending, so that its page can name it.
@@ -12,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from tripgate.core.book import Book, BookError, claim_device, device_by_identity, has_owner
 from tripgate.core.model import Device, DeviceState
 from tripgate.ledger.protocol import LedgerDown
-from tripgate.portal import look, view
+from tripgate.portal import asking, look, view
 from tripgate.portal.change import Change, Lost, commit
 from tripgate.portal.claim import WAIT_S, ClaimDesk, ClaimError
 from tripgate.portal.guard import FormError, Visitor, form, visitor
@@ -64,6 +65,27 @@ class DevicePage:
             return failed(known.words, "changed_meanwhile", 409)
         return RedirectResponse("/", 303)
 
+    async def ask(self, request: Request) -> Response:
+        known = visitor(request)
+        try:
+            await form(request)
+            device = await self._device(known)
+            if device is None or device.state is not DeviceState.APPROVED:
+                return self._outside(known, device, 403)
+            reading = await self._readings.of(device)
+            if reading is None:
+                return failed(known.words, "ledger_down", 503)
+            if gauge := asking.stopping(reading):
+                change = asking.request(device, gauge, self._world.now())
+                await commit(self._world, device, change)
+        except FormError as error:
+            return failed(known.words, "not_yours", error.status)
+        except LedgerDown:
+            return failed(known.words, "ledger_down", 503)
+        except (Lost, BookError):
+            return failed(known.words, "changed_meanwhile", 409)
+        return RedirectResponse("/", 303)
+
     async def _device(self, known: Visitor) -> Device | None:
         """``None``: unknown, and cannot be entered now."""
         if device := device_by_identity(self._world.book, known.identity):
@@ -103,6 +125,8 @@ class DevicePage:
                 "gauges": view.gauges(words, book, reading),
                 "bars": view.bars(words, book, reading),
                 "plan_used": words.volume(reading.plan_used, unit),
+                "warned": view.warned(words, book, reading),
+                "asking": asking.asking(words, book, device, reading, self._world.now()),
             }
         page = look.render(
             "device",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tripgate.core import period, usage
 from tripgate.core.book import Book
-from tripgate.core.limits import cap_states, current, targets_of
+from tripgate.core.limits import cap_states, credit, current, targets_of
 from tripgate.core.model import PLAN, CapState, Device, Period, Target, device_target
 from tripgate.ledger.protocol import LedgerDown, Tallies
 from tripgate.portal.world import World
@@ -45,7 +45,7 @@ class Gauge:
     @property
     def share(self) -> float:
         """Used over limit, 0 to 1."""
-        return min(1.0, self.used / self.limit)
+        return min(1.0, self.used / self.limit) if self.limit else 1.0
 
     @property
     def level(self) -> str:
@@ -138,14 +138,15 @@ def gauges(
     if plan and plan.volume is not None:
         counter = tallies.counters.get((PLAN, Period.TRIP))
         used = current(counter, starts[Period.TRIP], trusted=trusted).used
-        made.append(Gauge(PLAN, Period.TRIP, plan.volume, used, plan.expires_at))
+        volume = max(0, plan.volume + credit(book, PLAN, starts[Period.TRIP]))
+        made.append(Gauge(PLAN, Period.TRIP, volume, used, plan.expires_at))
     return tuple(made)
 
 
 def _gauge(state: CapState) -> Gauge:
     cap = state.cap
     stops = cap.action == "block"
-    return Gauge(cap.target, cap.period, cap.limit, state.used, state.resets_at, stops)
+    return Gauge(cap.target, cap.period, state.limit, state.used, state.resets_at, stops)
 
 
 def _top(rows: list[usage.Row]) -> tuple[tuple[str, int], ...]:

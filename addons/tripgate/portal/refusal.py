@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 from tripgate.core import period
 from tripgate.core.book import EMPTY, Book
-from tripgate.core.model import Device, Limit, Period
+from tripgate.core.model import Cap, Device, Limit, Period
+from tripgate.core.policy import Policy
+from tripgate.core.units import format_window
 from tripgate.portal import look
 from tripgate.portal.words import Words, for_reader, unit_of, zone_of
 
@@ -29,13 +31,17 @@ RETRY_AFTER_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a client is refused. ``limit`` and ``used`` belong to the kind ``cap``."""
+    """Why a client is refused. ``limit`` and ``used`` belong to the kind ``cap``, ``cap`` too where
+    it leaves the essentials; ``policy`` and the name of the ``service`` to the kind ``policy``."""
 
     kind: str
     device: Device | None = None
     limit: Limit | None = None
     used: int = 0
     book: Book = field(default=EMPTY)
+    cap: Cap | None = None
+    policy: Policy | None = None
+    service: str = ""
 
 
 def respond(
@@ -72,6 +78,14 @@ def _facts(words: Words, refused: Refused) -> list[tuple[str, str]]:
     facts = []
     if refused.device:
         facts.append((words("device_word"), refused.device.name))
+    if refused.service:
+        facts.append((words("service_word"), refused.service))
+    if refused.policy:
+        facts.append((words("paused_until"), _end_of(words, refused.book, refused.policy)))
+    if refused.cap:
+        facts.append((words("whose"), words.scope(refused.cap.target)))
+        limit_ = words.limit(refused.cap.limit, refused.cap.period, unit_of(refused.book))
+        facts.append((words("limit_word"), limit_))
     if refused.limit is None or refused.limit.limit is None:
         return facts
     book, limit = refused.book, refused.limit
@@ -83,6 +97,19 @@ def _facts(words: Words, refused: Refused) -> list[tuple[str, str]]:
         (words("until"), _until(words, book, limit)),
     ]
     return facts
+
+
+def _end_of(words: Words, book: Book, policy: Policy) -> str:
+    """Everything that ends a pause: nobody knows which comes first."""
+    zone = zone_of(book)
+    said = []
+    if policy.daily:
+        said.append(words("every_day", hours=f"{format_window(policy.daily)} ({zone})"))
+    if policy.until is not None:
+        said.append(f"{words.moment(policy.until, zone)} ({zone})")
+    if policy.until_unmetered:
+        said.append(words("until_unmetered"))
+    return ", ".join(said) or words("until_owner")
 
 
 def _until(words: Words, book: Book, limit: Limit) -> str:

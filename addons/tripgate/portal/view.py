@@ -1,9 +1,11 @@
 """From figures to what templates show: texts, shares, rings. No decisions are taken here."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tripgate.core.book import Book
+from tripgate.core.model import Period, Target, Warned
 from tripgate.portal.reading import Gauge, Reading
 from tripgate.portal.words import Words, unit_of, zone_of
 
@@ -68,6 +70,26 @@ def ends(words: Words, book: Book, one: Gauge) -> str:
 
 def gauges(words: Words, book: Book, reading: Reading) -> list[GaugeView]:
     return [gauge(words, book, one) for one in reading.gauges]
+
+
+def warned(words: Words, book: Book, reading: Reading) -> str:
+    """The highest warn level that was told of a limit over the device and still stands."""
+    told = {(one.target, one.period): one for one in book.warned}
+    found = [
+        (told[gauge.target, gauge.period].level, gauge)
+        for gauge in reading.gauges
+        if gauge.left and (gauge.target, gauge.period) in told and _stands(told, gauge)
+    ]
+    if not found:
+        return ""
+    level, one = max(found, key=lambda item: item[0])
+    what = words.limit(one.limit, one.period, unit_of(book))
+    return words("warned", percent=level, whose=words.scope(one.target), what=what)
+
+
+def _stands(told: Mapping[tuple[Target, Period], Warned], gauge: Gauge) -> bool:
+    """It was told of this period, and the limit was not raised since."""
+    return gauge.used * 100 >= gauge.limit * told[gauge.target, gauge.period].level
 
 
 def bars(words: Words, book: Book, reading: Reading) -> list[Bar]:

@@ -178,10 +178,6 @@ class Account:
         room = self._room()
         return room // (2 * max(self.crowd, len(self.flows) + 1)) if room <= NEAR else FREE
 
-    def hold_windows(self) -> None:
-        """Share out the receive windows anew, after a change of what is left."""
-        self._hold(self._room())
-
     def _room(self) -> int:
         return FREE if self.beyond is None else self.beyond + self.budget.left
 

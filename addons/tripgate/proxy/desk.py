@@ -18,7 +18,7 @@ from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Limit, Period
+from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Kind, Limit, Period
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
 from tripgate.ledger.protocol import (
@@ -76,7 +76,7 @@ class LeaseDesk:
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
         self._trusted_at = 0
-        self._unmetered = False
+        self._paying = False, True
         self._refused_at: float | None = None
         self._reading = asyncio.Lock()
         self._closed = False
@@ -113,8 +113,9 @@ class LeaseDesk:
     def turn(self, *, force: bool = False) -> None:
         """Follow the uplink, and let the periods follow the clock, once it is trusted (or the
         plan was edited)."""
-        if self.judge.unmetered != self._unmetered:
-            self._unmetered = self.judge.unmetered
+        paying = self.judge.unmetered, self.judge.plan_pays
+        if paying != self._paying:
+            self._paying = paying
             for account in self.accounts.values():
                 self._follow_limits(account)
         if not (force or not self.starts or self.clock.trusted()):
@@ -145,7 +146,10 @@ class LeaseDesk:
             return ()
         device = self.book.devices.get(device_id) or _gone(device_id)
         now = int(self.clock.wall()) if self.clock.trusted() else None
-        return limits.limits_for(self.book, device, self.starts, now)
+        found = limits.limits_for(self.book, device, self.starts, now)
+        if self.judge.plan_pays:
+            return found
+        return tuple(limit for limit in found if limit.target.kind is not Kind.PLAN)
 
     def _now(self) -> int:
         """By the clock while it is trusted, else when it last was (epoch seconds)."""
@@ -219,10 +223,12 @@ class LeaseDesk:
     # -- grants -----------------------------------------------------------------------------
 
     def _ask_soon(self, account: Account) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._ask_until(account))
-        if not task.done():
-            self._asking[account.device] = task
-            task.add_done_callback(lambda _: self._asking.pop(account.device, None))
+        # Never eager, as mitmproxy has tasks on Python 3.12 and later: asking reads the counters,
+        # a reading asks for more, and until the task is known that would ask again, without end.
+        loop = asyncio.get_running_loop()
+        task = asyncio.Task(self._ask_until(account), loop=loop)
+        self._asking[account.device] = task
+        task.add_done_callback(lambda _: self._asking.pop(account.device, None))
         return task
 
     async def _ask_until(self, account: Account) -> None:

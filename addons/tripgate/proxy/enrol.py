@@ -8,6 +8,7 @@ import secrets
 from tripgate.clock import Clock
 from tripgate.core import book, guests
 from tripgate.core.book import Book
+from tripgate.core.folding import folds
 from tripgate.core.model import Device, DeviceState
 from tripgate.ledger.protocol import Edit, LedgerDown
 from tripgate.proxy.desk import LeaseDesk
@@ -63,7 +64,8 @@ class Enroller:
                 await self._desk.reload()
                 return known
             changed, device = self._added(current, identity, mac)
-            edit = Edit("gateway", "device new", device.name, int(self._clock.wall()))
+            at, gone = int(self._clock.wall()), folds(current, changed)
+            edit = Edit("gateway", "device new", device.name, at, gone)
             if await registry.replace(version, changed, edit):
                 await self._desk.reload()
                 return device

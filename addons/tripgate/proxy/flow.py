@@ -4,7 +4,8 @@ Rules
 1. A byte moves after ``up``/``down`` gave it away, and never otherwise.
 2. Cut means: no budget, both sockets reset. Closing politely would make a truncated download look
    complete.
-3. A slowed flow takes no more than its bucket has.
+3. A slowed flow takes no more than its bucket has, and offers the server no more than its bucket
+   gives in ``LOOK_S``, nor than its account's share: the smaller of both holds.
 4. The last word is the kernel's: at the end the socket's ``tcp_info`` says what arrived unread
    and what was never sent.
 """
@@ -54,6 +55,7 @@ class Flow:
         self._abort_client = abort_client
         self._is_cut = False
         self._bucket: Bucket | None = None
+        self._share = FREE
         self._held = False
 
     # -- bytes ------------------------------------------------------------------------------
@@ -111,11 +113,10 @@ class Flow:
             self._desk.judge.apply(self.account, self)
 
     def slow(self, bucket: Bucket | None) -> None:
-        """Take from this bucket too, or from none; the window follows."""
+        """Take from this bucket too, or from none; the window follows (rule 3)."""
         if bucket is not self._bucket:
             self._bucket = bucket
-            self.window(int(bucket.speed * LOOK_S) if bucket else FREE)
-            self.account.hold_windows()
+            self.window(self._share)
 
     @property
     def _over(self) -> bool:
@@ -137,7 +138,10 @@ class Flow:
             self.account.end(self, self._last_word())
 
     def window(self, volume: int) -> None:
-        """Offer the server at most ``volume`` bytes beyond what was read."""
+        """Offer the server at most ``volume`` bytes beyond what was read (rule 3)."""
+        self._share = volume
+        if self._bucket is not None:
+            volume = min(volume, int(self._bucket.speed * LOOK_S))
         if (sock := self._socket()) is not None:
             self._held = upstream.set_window(sock, volume // DOUBLED, held=self._held)
             reads = min(READ_MOST, max(READ_LEAST, volume // 4))

@@ -5,6 +5,7 @@ Rules
 2. A device that nobody knows is put in the book as ``pending``: it gets the portal, nothing else.
 3. Connections are bounded per device and in all.
 4. Without a running ledger nothing is admitted.
+5. Who comes with the credentials of a proxy user is that device, from whatever allowed address.
 """
 
 import asyncio
@@ -17,9 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from tripgate.core import address, book, names
+from tripgate.core import address, book, names, proxyuser
 from tripgate.core.address import IPAddress
 from tripgate.core.model import Device, DeviceState
+from tripgate.core.policy import Verdict
 from tripgate.ledger.protocol import LedgerDown
 from tripgate.proxy import dial
 from tripgate.proxy.account import Refusal
@@ -36,12 +38,27 @@ log = logging.getLogger("tripgate.gate")
 class Turned(Exception):
     """A refusal.
 
-    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger`` or ``destination``.
+    ``kind`` is ``pending``, ``blocked``, ``cap``, ``policy``, ``ledger`` or ``destination``;
+    ``decision`` is what a policy or a soft cap said, of the ``service``.
     """
 
-    def __init__(self, kind: str, text: str, refusal: Refusal | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        text: str,
+        refusal: Refusal | None = None,
+        decision: Verdict | None = None,
+        service: str = "",
+    ) -> None:
         super().__init__(text)
         self.kind, self.text, self.refusal = kind, text, refusal
+        self.decision, self.service = decision, service
+
+    @classmethod
+    def by(cls, decision: Verdict, service: str) -> "Turned":
+        """Turned away by a policy, or by a soft cap that leaves nothing to the service."""
+        kind = "policy" if decision.policy else "cap"
+        return cls(kind, decision.reason, None, decision, service)
 
     @property
     def verdict(self) -> str:
@@ -51,11 +68,12 @@ class Turned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The far end of a client connection."""
+    """The far end of a client connection; ``local``: it is on the gateway's own machine."""
 
     address: IPAddress
     identity: str
     allowed: bool
+    local: bool = False
 
     @classmethod
     def of(cls, peername: Any, sockname: Any) -> "Client":
@@ -64,11 +82,7 @@ class Client:
         here = address.unwrap(ipaddress.ip_address(str(sockname[0]).partition("%")[0]))
         own = peer.is_loopback or peer == here or dial.is_own(peer)
         allowed = own or address.client_allowed(peer)
-        return cls(peer, "host" if own else f"ip:{peer}", allowed)
-
-    @property
-    def local(self) -> bool:
-        return self.identity == "host"
+        return cls(peer, "host" if own else f"ip:{peer}", allowed, own)
 
 
 class Connection(Protocol):
@@ -163,6 +177,30 @@ class Gate:
                 async with asyncio.timeout(patience):
                     await self._empty.wait()
 
+    def proxy_users(self) -> bool:
+        """Is there a device that comes with credentials?"""
+        return any(device.proxy_secret for device in self.desk.book.devices.values())
+
+    def recognise(self, connection: Connection, user: str, secret: str) -> bool:
+        """Take the client for the device of these credentials, from now on; False: wrong ones.
+
+        A connection is one device's: another's credentials on it are wrong.
+        """
+        before, identity = connection.who, proxyuser.identity(user)
+        device = book.device_by_identity(self.desk.book, identity)
+        if not proxyuser.fits(secret, device.proxy_secret if device else None):
+            self.stats.verdicts["refuse-credentials"] += 1
+            return False
+        if before.identity.startswith(proxyuser.identity("")):
+            return before.identity == identity
+        if self._open[identity] >= PER_DEVICE:
+            self.stats.verdicts["refuse-crowd"] += 1
+            return False
+        self._open[before.identity] -= 1
+        self._open[identity] += 1
+        connection.who = replace(before, identity=identity)
+        return True
+
     def device(self, who: Client) -> Device | None:
         return book.device_by_identity(self.desk.book, who.identity)
 
@@ -186,7 +224,7 @@ class Gate:
         verdict = self.desk.judge.verdict(account, host)
         if not verdict.passes:
             self.desk.judge.held_back(verdict, host)
-            raise Turned("policy" if verdict.policy else "cap", verdict.reason)
+            raise Turned.by(verdict, self.desk.judge.service(host))
         try:
             await self.plans.first_use()
         except LedgerDown as error:

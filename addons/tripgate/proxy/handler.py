@@ -8,6 +8,7 @@ Rules
 3. Only TCP is carried. What mitmproxy would open by UDP is refused.
 4. A refusal is an answer that the client understands: a page over HTTP, reply 0x02 over SOCKS 5
    (RFC 1928 section 6), else a reset.
+5. Credentials are for the gateway: they are taken out of a request before it goes on.
 """
 
 import asyncio
@@ -18,15 +19,24 @@ from typing import Any, cast
 from mitmproxy import http
 from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.proxy import commands, events, mode_servers, mode_specs, server_hooks
+from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.server import ConnectionIO
 
+from tripgate.core import proxyuser
 from tripgate.core.meter import Meter
 from tripgate.proxy import dial
 from tripgate.proxy.flow import DOUBLED, Flow, reset
 from tripgate.proxy.gate import Gate, Turned
+from tripgate.proxy.socks import SocksLayer
 from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
 
 HEAD_S = 5.0
+CREDENTIALS = "proxy-authorization"
+CHALLENGED = (
+    b"HTTP/1.1 407 Proxy Authentication Required\r\n"
+    b'Proxy-Authenticate: Basic realm="tripgate", charset="UTF-8"\r\n'
+)
+WRONG = b"Content-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
 SOCKS_REFUSED = b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"
 
 
@@ -58,6 +68,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
         loop = asyncio.get_running_loop()
         self._head_timer = loop.call_later(HEAD_S, self.abort)
         try:
+            if isinstance(self.layer, modes.Socks5Proxy):
+                self.layer = SocksLayer(self.layer.context, self.gate.proxy_users)
             await super().handle_client()
         finally:
             self.heard()
@@ -70,6 +82,20 @@ class Handler(mode_servers.ProxyConnectionHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def recognise(self, request: http.Request) -> bool:
+        """Look at a request's credentials, and take them out; False: they are wrong, it is
+        answered. None are fine: the address says who it is."""
+        header = request.headers.pop(CREDENTIALS, None)
+        if header is None:
+            return True
+        try:
+            known = self.gate.recognise(self, *proxyuser.parse_basic(header))
+        except ValueError:
+            known = False
+        if not known:
+            self.answer(CHALLENGED + WRONG)
+        return known
 
     def abort(self) -> None:
         """Reset the client's connection."""
@@ -98,10 +124,18 @@ class Handler(mode_servers.ProxyConnectionHandler):
         if isinstance(mode, mode_specs.Socks5Mode):
             self.answer(SOCKS_REFUSED)
         elif self.request is not None:
-            self.answer(self.gate.page(self.who, turned, self.request))
+            self.answer(self._page(turned, self.request))
         else:
             self.abort()
         return turned.text
+
+    def _page(self, turned: Turned, request: http.Request) -> bytes:
+        """Why; a client that nobody knows is also asked for credentials, where some would do: no
+        browser sends them unasked (RFC 9110 section 15.5.8)."""
+        page = self.gate.page(self.who, turned, request)
+        if turned.kind != "pending" or not self.gate.proxy_users():
+            return page
+        return CHALLENGED + page.partition(b"\r\n")[2]
 
     # -- upstream ---------------------------------------------------------------------------
 

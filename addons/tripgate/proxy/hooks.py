@@ -53,12 +53,23 @@ class Hooks:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         if handler := self._handler(flow.client_conn.id):
             handler.heard(flow.request)
+            if not handler.recognise(flow.request):
+                flow.kill()
+
+    def socks5_auth(self, data: modes.Socks5AuthData) -> None:
+        """Credentials of a SOCKS client (RFC 1929)."""
+        handler = self._handler(data.client_conn.id)
+        if handler and self._gate.recognise(handler, data.username, data.password):
+            data.valid = True
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         handler = self._handler(flow.client_conn.id)
         if handler is None:
             return
         handler.heard(flow.request)
+        if not handler.recognise(flow.request):
+            flow.kill()
+            return
         if flow.request.scheme != "http":
             handler.refuse(Turned("request", "use CONNECT for https"))
             flow.kill()

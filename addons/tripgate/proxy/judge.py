@@ -6,32 +6,24 @@ Rules
    up).
 2. A flow that may no longer be is cut; one that is to be slowed gets the bucket of what slows it,
    shared by everything that the same policy or cap slows.
-3. What a policy holds back is counted by attempt and by host, bounded.
+3. What a policy holds back is counted (:mod:`tripgate.core.heldback`).
 """
 
+import itertools
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 
 from tripgate.clock import Clock
 from tripgate.core import policybook, uplinks
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.bucket import Bucket
-from tripgate.core.classify import Catalogue
+from tripgate.core.classify import UNKNOWN, Catalogue
+from tripgate.core.heldback import Held, increments
 from tripgate.core.limits import cap_of, targets_of
 from tripgate.core.model import Cap
 from tripgate.core.policy import Moment, Verdict
+from tripgate.core.usage import Increment
 from tripgate.proxy.account import Account, Metered
 from tripgate.proxy.stats import Stats
-
-MOST_HOSTS = 50
-
-
-@dataclass(slots=True)
-class Held:
-    """What one policy has held back since the gateway started."""
-
-    attempts: int = 0
-    hosts: set[str] = field(default_factory=set)
 
 
 class Judge:
@@ -41,6 +33,7 @@ class Judge:
         self.uplinks: Callable[[], Collection[str]] = lambda: (uplinks.DEFAULT,)
         """The names of the uplinks in use."""
         self.held: dict[str, Held] = {}
+        """By policy id, what is not in the ledger yet."""
         self._catalogue = catalogue
         self._clock = clock
         self._stats = stats
@@ -59,6 +52,11 @@ class Judge:
         """What moves now costs nothing."""
         return uplinks.unmetered(self._book, self.uplinks())
 
+    @property
+    def plan_pays(self) -> bool:
+        """What moves now is the plan's."""
+        return uplinks.plan_pays(self._book, self.uplinks())
+
     def verdict(self, account: Account, host: str | None) -> Verdict:
         """On a flow of the account to ``host`` (a clean name, or none)."""
         device = self._book.devices.get(account.device)
@@ -68,6 +66,11 @@ class Judge:
             targets, service, self._moment(), reached=self._reached(account), host=host
         )
 
+    def service(self, host: str | None) -> str:
+        """What people call the service at ``host``; empty for an unknown one."""
+        found = self._catalogue.classify(host)
+        return "" if found is UNKNOWN else found.name
+
     def nameless(self, account: Account) -> tuple[bool, Bucket | None]:
         """Whether packets that belong to no flow may be forwarded now, and what slows them."""
         verdict = self.verdict(account, None)
@@ -76,10 +79,13 @@ class Judge:
     def held_back(self, verdict: Verdict, host: str | None) -> None:
         """Count an attempt."""
         if verdict.policy is not None:
-            held = self.held.setdefault(verdict.policy, Held())
-            held.attempts += 1
-            if host and len(held.hosts) < MOST_HOSTS:
-                held.hosts.add(host)
+            self.held.setdefault(verdict.policy, Held()).count(host)
+
+    def hand_over(self) -> tuple[Increment, ...]:
+        """What was held back since the last call, for the ledger."""
+        held, self.held = self.held, {}
+        made = (increments(one, held[one.id]) for one in self._book.policies if one.id in held)
+        return tuple(itertools.chain.from_iterable(made))
 
     def follow(self, accounts: Iterable[Account]) -> None:
         """Let every flow feel what holds now."""

@@ -21,9 +21,10 @@ class PlanKeeper:
         self._desk = desk
 
     async def first_use(self) -> None:
-        """A flow was let through; on an unmetered uplink it is no use of the plan."""
+        """A flow was let through; where the plan does not pay it is no use of the plan."""
         desk = self._desk
-        waits = planbook.waits_for_use(desk.book) and not desk.judge.unmetered
+        paid = desk.judge.plan_pays and not desk.judge.unmetered
+        waits = planbook.waits_for_use(desk.book) and paid
         if waits and desk.clock.trusted():
             await self._edit("plan first use", planbook.first_use)
 

@@ -1,17 +1,20 @@
 """The decision of the router mode: who pays for a connection, or what it is told.
 
 Rules
-1. A client is the device that owns its address now; nothing that it says of itself counts.
+1. A client is the device whose MAC its packets come from, as the kernel's rules have marked them;
+   neither its address nor what it says of itself counts.
 2. What is refused over plain HTTP gets the page; a connectivity check gets the portal's address
    instead, which is how a phone finds out that it is to show the portal.
 3. A refusal of the ledger stands for a moment, one of a cap until something changes.
 """
 
+import functools
 import ipaddress
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from tripgate.core.address import IPAddress
+from tripgate.core.book import device_of_slot
 from tripgate.core.classify import Catalogue
 from tripgate.core.model import Device, DeviceState
 from tripgate.proxy.account import Account
@@ -25,6 +28,11 @@ CHECKS = "connectivity-check"
 PageMaker = Callable[[Client, Device | None, Turned, Any], bytes]
 
 
+@functools.lru_cache(1024)  # connections come in bunches, from and to the same addresses
+def _address(text: str) -> IPAddress:
+    return ipaddress.ip_address(text.partition("%")[0])
+
+
 class Names(Protocol):
     """Names of addresses, as devices asked for them."""
 
@@ -32,19 +40,17 @@ class Names(Protocol):
 
 
 class RouterGate:
-    """``device_at`` says whose address it is; ``portal`` is where the portal is found."""
+    """``portal`` is where the portal is found."""
 
     def __init__(
         self,
         desk: LeaseDesk,
-        device_at: Callable[[IPAddress], Device | None],
         page: PageMaker,
         catalogue: Catalogue,
         names: Names,
         portal: str,
     ) -> None:
         self._desk = desk
-        self._device_at = device_at
         self._page = page
         self._catalogue = catalogue
         self._names = names
@@ -53,8 +59,8 @@ class RouterGate:
 
     def decide(self, asked: Asked) -> Allow | Refuse:
         """The relay's question."""
-        client = ipaddress.ip_address(asked.client[0].partition("%")[0])
-        device = self._device_at(client)
+        client = _address(asked.client[0])
+        device = device_of_slot(self._desk.book, asked.slot)
         turned = self._turned(device)
         if turned is None and device is not None:
             name = asked.name or self._asked_for(client, asked.destination[0])
@@ -90,7 +96,7 @@ class RouterGate:
         if verdict.passes:
             return None
         judge.held_back(verdict, name)
-        return Turned("policy" if verdict.policy else "cap", verdict.reason)
+        return Turned.by(verdict, judge.service(name))
 
     def _answer(
         self, client: IPAddress, device: Device | None, turned: Turned, asked: Asked
@@ -106,4 +112,4 @@ class RouterGate:
         return self._page(Client(client, identity, True), device, turned, parse(asked.head))
 
     def _asked_for(self, client: IPAddress, destination: str) -> str | None:
-        return self._names.name(client, ipaddress.ip_address(destination.partition("%")[0]))
+        return self._names.name(client, _address(destination))

@@ -10,7 +10,7 @@ Rules
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tripgate.core import usage
 from tripgate.core.classify import UNKNOWN, Catalogue
@@ -180,8 +180,17 @@ class Settler:
                 if lease.moved or final or everything:
                     batch.rows.append(self._row(account, lease, final, now))
                     batch.leases.append((account, lease, final))
+        self._add_held_back(batch)
         batch.seen = seen
         return batch
+
+    def _add_held_back(self, batch: Batch) -> None:
+        """What policies have held back goes with some row's bytes: so it is recorded once."""
+        for place, row in enumerate(batch.rows):
+            if row.parts:
+                held = self._desk.judge.hand_over()
+                batch.rows[place] = replace(row, increments=(*row.increments, *held))
+                return
 
     def _row(self, account: Account, lease: Lease, final: bool, now: int) -> Settlement:
         parts, volume = dict(lease.parts), lease.moved

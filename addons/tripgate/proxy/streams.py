@@ -11,9 +11,11 @@ Rules
 4. After ``answer`` the client's stream has one purpose left: to bring that answer home. Further
    writes are dropped, and what still arrives is read and thrown away for a moment (a close with
    unread bytes would reset the connection and destroy the answer).
+5. Who is gone needs no half-close: the kernel's ENOTCONN is nobody's error.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +27,13 @@ BACKLOG_S = 30.0
 LINGER_S = 5.0
 LINGER = 1024 * 1024
 CLOSE_S = 30.0
+
+
+def half_close(writer: asyncio.StreamWriter) -> None:
+    """Rule 5: the end of what is written; nothing where the other side has gone."""
+    if not writer.is_closing():
+        with contextlib.suppress(OSError):
+            writer.write_eof()
 
 
 class Backlog:
@@ -132,8 +141,8 @@ class MeteredWriter:
             return
         if self._ending == "close":
             self._close()
-        elif self._ending == "eof" and not self._writer.is_closing():
-            self._writer.write_eof()
+        elif self._ending == "eof":
+            half_close(self._writer)
 
     def _close(self) -> None:
         transport = self._writer.transport
@@ -207,15 +216,14 @@ class ClientWriter:
         if not self._answered:
             self._answered = True
             self._writer.write(data)
-            if not self._writer.is_closing():
-                self._writer.write_eof()
+            half_close(self._writer)
 
     async def drain(self) -> None:
         await self._writer.drain()
 
     def write_eof(self) -> None:
         if not self._answered:
-            self._writer.write_eof()
+            half_close(self._writer)
 
     def close(self) -> None:
         self._writer.close()

@@ -15,10 +15,12 @@
 -- 5. A lease holds max(0, granted - settled) in each of its counters while it is open.
 -- 6. A reserve never falls below zero, whatever a lease gives back: a store that other hands wrote
 --    (a backup) may hold a lease that its counter does not know, and a debt would be free bytes.
+-- 7. A device that was folded into another is gone: what its leases still bring is its heir's.
 
 local PREFIX = '{plan}:'
 local LIMIT = 9007199254740992
-local scopes, leases = {}, {}
+local FOLDED = PREFIX .. 'folded'
+local scopes, leases, heirs = {}, {}, nil
 
 local function digits(n)
   return string.format('%.0f', n)
@@ -33,6 +35,28 @@ local function number(value, key)
     error({err = 'DAMAGED ' .. key})
   end
   return n
+end
+
+-- Rule 7: the heir of a device by id, or nil.
+local function heir(device)
+  if not heirs then
+    heirs = {}
+    local raw = redis.call('HGETALL', FOLDED)
+    for i = 1, #raw, 2 do
+      heirs[raw[i]] = raw[i + 1]
+    end
+  end
+  return heirs[device]
+end
+
+-- The name that now stands for a target or a bucket.
+local function renamed(name)
+  local kind, device, rest = string.match(name, '^(device:)([^:]+)(.*)$')
+  if not kind then
+    kind, device, rest = string.match(name, '^(use:)([^:]+)(:.*)$')
+  end
+  local into = device and heir(device)
+  return into and kind .. into .. rest or name
 end
 
 -- HSET in portions: unpack has a limit.
@@ -120,6 +144,7 @@ local function lease(id)
         if not target then
           error({err = 'DAMAGED ' .. key})
         end
+        target = renamed(target)
         found.at[target .. ' ' .. period] = {target, period, number(value, key)}
       end
     end

@@ -30,7 +30,7 @@ local buckets, closed, fresh = {}, {}, {}
 -- Rule 4.
 local function place(record, limits, trusted)
   for _, limit in ipairs(limits) do
-    local target, period, start = limit[1], limit[2], limit[3]
+    local target, period, start = renamed(limit[1]), limit[2], limit[3]
     local current = turn(target, period, start, trusted)
     record.at[target .. ' ' .. period] = {target, period, start > current and current or start}
   end
@@ -38,7 +38,7 @@ end
 
 local function collect(increments, amount)
   for _, increment in ipairs(increments) do
-    local name = increment[1]
+    local name = renamed(increment[1])
     local bucket = buckets[name]
     if not bucket then
       bucket = {key = PREFIX .. name, ttl = increment[2], most = 0, fields = {}, plus = {}}
@@ -76,7 +76,7 @@ local function settle(row)
     place(record, limits, trusted)
     record.known = true
   end
-  record.device = record.device or device
+  record.device = heir(device) or record.device or device
   local before, open = held(record), record.open
   local new = math.max(0, used - record.settled)
   record.granted = math.max(record.granted, granted)

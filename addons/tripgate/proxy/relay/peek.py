@@ -12,6 +12,7 @@ import select
 import socket
 from collections.abc import Callable
 
+from tripgate.core import marks
 from tripgate.core.sniff import Sniffer
 from tripgate.proxy.relay.engine import BUFFER
 from tripgate.proxy.relay.lane import Lane
@@ -104,8 +105,12 @@ class Peek:
         self._sniffer = None
         self._lane.hushed.leave(self)
         self._lane.heads.leave(self)
-        self._asked = Asked(self.client, self.destination, name, head)
+        self._asked = Asked(self.client, self.destination, name, head, self._slot())
         self.pump()
+
+    def _slot(self) -> int:
+        """An accepted socket has the mark of its SYN (``net.ipv4.tcp_fwmark_accept``)."""
+        return marks.slot_of(self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_MARK))
 
     def pump(self) -> None:
         """Ask for the decision; again after each grant that was waited for."""

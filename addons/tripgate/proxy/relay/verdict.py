@@ -10,6 +10,7 @@ Rules
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tripgate.core import marks
 from tripgate.proxy.account import Account
 
 Address = tuple[str, int]
@@ -21,13 +22,15 @@ class Asked:
 
     ``client`` and ``destination``: address and port as the socket has them (an IPv6 address without
     its scope). ``name``: what the first bytes named, in its one form. ``head``: what has been seen
-    of an HTTP request, as it was sent; empty for everything else.
+    of an HTTP request, as it was sent; empty for everything else. ``slot``: whose MAC the first
+    packet came from, as the kernel's rules have marked it; 0: nobody's.
     """
 
     client: Address
     destination: Address
     name: str | None
     head: bytes
+    slot: int = marks.NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.running import free_port
 from tests.running import gateway as running
+from tripgate.sdnotify import notifying, tell
 from tripgate.settings import Supervision, supervision
-from tripgate.supervisor import supervised, tell
 
 
 class Manager:
@@ -37,20 +37,33 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     made.close()
 
 
+def now() -> asyncio.Event:
+    """Ready at once."""
+    made = asyncio.Event()
+    made.set()
+    return made
+
+
 async def test_ready_is_said_first_and_stopping_last(manager: Manager) -> None:
-    async with supervised(Supervision(manager.name)):
-        assert manager.heard() == "READY=1"
+    async with notifying(Supervision(manager.name), now()):
+        assert await asyncio.to_thread(manager.heard) == "READY=1"
+    assert manager.heard() == "STOPPING=1"
+
+
+async def test_a_gateway_that_never_was_ready_only_stops(manager: Manager) -> None:
+    async with notifying(Supervision(manager.name, 0.03), asyncio.Event()):
+        await asyncio.sleep(0)
     assert manager.heard() == "STOPPING=1"
 
 
 async def test_a_sign_of_life_comes_again_and_again(manager: Manager) -> None:
-    async with supervised(Supervision(manager.name, 0.03)):
+    async with notifying(Supervision(manager.name, 0.03), now()):
         heard = [await asyncio.to_thread(manager.heard) for _ in range(4)]
     assert heard == ["READY=1", "WATCHDOG=1", "WATCHDOG=1", "WATCHDOG=1"]
 
 
 async def test_a_gateway_that_systemd_did_not_start_says_nothing() -> None:
-    async with supervised(Supervision()):
+    async with notifying(Supervision(), now()):
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

@@ -20,23 +20,24 @@ SIGNS = 3
 
 
 @asynccontextmanager
-async def supervised(by: Supervision) -> AsyncIterator[None]:
-    """While it lasts the gateway counts as ready and gives signs of life."""
+async def notifying(by: Supervision, ready: asyncio.Event) -> AsyncIterator[None]:
+    """While it lasts the gateway is said to be ready, once ``ready`` is set, and gives signs of
+    life."""
     if by.socket is None:
         yield
         return
-    tell(by.socket, "READY=1")
-    task = asyncio.ensure_future(_live(by.socket, by.watchdog_s)) if by.watchdog_s else None
+    task = asyncio.ensure_future(_live(by.socket, by.watchdog_s, ready))
     try:
         yield
     finally:
-        if task is not None:
-            task.cancel()
+        task.cancel()
         tell(by.socket, "STOPPING=1")
 
 
-async def _live(name: str, watchdog_s: float) -> None:
-    while True:
+async def _live(name: str, watchdog_s: float | None, ready: asyncio.Event) -> None:
+    await ready.wait()
+    tell(name, "READY=1")
+    while watchdog_s is not None:
         tell(name, "WATCHDOG=1")
         await asyncio.sleep(watchdog_s / SIGNS)
 
