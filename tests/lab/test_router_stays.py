@@ -118,7 +118,6 @@ def test_an_uplink_that_comes_and_goes_is_counted_once(
     used = gateway.rest()
     for number in (1, 2):
         truth = lab.truth(server4(number)) + MET
-        print("FLAPS", returns, number, used[f"phone-{number}"], truth)
         assert abs(used[f"phone-{number}"].total - truth.total) <= truth.total / 100
 
 
