@@ -71,7 +71,8 @@ TOLD = {
     "synchronised (containers, test machines)",
     "network.quic": "`reject` makes browsers fall back to TCP at once, `count` forwards QUIC and "
     "counts it",
-    "network.guest_pool": "no effect yet: unknown devices wait for approval",
+    "network.guest_pool": "unknown devices need no approval and share this volume a day, "
+    "as the person `guests`",
     "hotspot.ssid": "name of the Wi-Fi",
     "hotspot.country": "two letters: which channels the law allows",
     "hotspot.channel": "1 to 13 on 2.4 GHz, 36 to 165 on 5 GHz, 0: hostapd chooses on 2.4 GHz",

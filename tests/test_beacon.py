@@ -1,12 +1,17 @@
-"""The beacon follows the plan. hostapd's side of the control socket is played here."""
+"""The beacon follows the plan. hostapd is played here, or is itself there without a radio."""
 
 import asyncio
+import contextlib
+import re
+import shutil
 import socket
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lab.lab import wait_until
 from tests.proxy.desk_world import World
 from tripgate.beacon import Beacon
 from tripgate.core import book
@@ -73,3 +78,34 @@ async def test_a_hostapd_that_is_away_is_told_when_it_comes(world: World, tmp_pa
     await beacon.look()
     hostapd.close()
     assert len(hostapd.told) == 2
+
+
+@contextlib.contextmanager
+def _real_hostapd(folder: Path) -> Iterator[Path]:
+    """hostapd itself, with no radio; where it writes what it was told."""
+    conf, said = folder / "hostapd.conf", folder / "said"
+    conf.write_text(f"interface=wlan0\ndriver=none\nctrl_interface={folder}/control\n")
+    with said.open("w") as out:
+        process = subprocess.Popen(["hostapd", "-d", str(conf)], stdout=out, stderr=out)
+    try:
+        wait_until((folder / "control/wlan0").exists, "hostapd's control socket")
+        yield said
+    finally:
+        process.terminate()
+        process.wait(5)
+
+
+@pytest.mark.skipif(not shutil.which("hostapd"), reason="hostapd is not installed")
+async def test_hostapd_itself_takes_the_elements_at_80_percent_and_at_the_end(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "tripgate.beacon")
+    with _real_hostapd(tmp_path) as said:
+        beacon = Beacon(world.desk, tmp_path / "control/wlan0")
+        for volume in (0, 8 * MB, 2 * MB):
+            if volume:
+                await _use(world, volume)
+            await beacon.look()
+        told = re.findall(r"SET 'vendor_elements'='([0-9a-f]+)'", said.read_text())
+    assert told == [element(used, PLAN_VOLUME, metered=True) for used in (0, 8 * MB, PLAN_VOLUME)]
+    assert not caplog.records  # each SET and UPDATE_BEACON was answered with OK

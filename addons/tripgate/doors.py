@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, RESOLVER_PORT, Lan
 from tripgate.core.routerspec import RouterSpec, Station
-from tripgate.kernel import addresses, routes
+from tripgate.kernel import addresses, conntrack, routes
 from tripgate.kernel.counters import KernelCounters
 from tripgate.kernel.posted import PostedPage
 from tripgate.kernel.recorded import Recorded
@@ -34,7 +34,8 @@ log = logging.getLogger("tripgate.doors")
 
 
 class Doors:
-    """``mended`` is called after the rules were put right: quotas and maps are told again."""
+    """``mended`` is called after the rules were put right: quotas and maps are told again; ``lost``
+    before it, when the counters went with them."""
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
         assert settings.lan is not None
@@ -42,15 +43,20 @@ class Doors:
         self.settings = settings
         self.own = addresses.OwnAddresses()
         self.mended: Callable[[], None] = lambda: None
+        self.lost: Callable[[], None] = lambda: None
         self.uplinks: tuple[str, ...] = ()
         self.counters: KernelCounters
         self.posted: PostedPage
         self.lan: Lan
         self._folder = folder
+        self._generation = ""
         self._recorded: Recorded
         self._table: KernelTable
         self._watch: Watch | None = None
         self._told: asyncio.TimerHandle | None = None
+        self._applied: RouterSpec
+        self._login: int | None = None
+        self._slots: frozenset[int] = frozenset()
         self._owned = True  # until the book says otherwise: SSH stays shut
 
     # -- start and stop ---------------------------------------------------------------------
@@ -72,11 +78,12 @@ class Doors:
             if one not in there:
                 self._recorded.address(self.link, one)
         addresses.give(self.link, wanted)
-        self._table = KernelTable()
-        self._table.apply(self._spec())
-        self.counters = KernelCounters(self._table)
-        self.posted = PostedPage(self._folder.path / "posted", self.counters.generation())
         self.own.look()
+        self._table = KernelTable()
+        self._apply()
+        self.counters = KernelCounters(self._table)
+        self._generation = self.counters.generation()
+        self.posted = PostedPage(self._folder.path / "posted", self._generation)
         tune(self._recorded, self._spec())
 
     def stop_watching(self) -> None:
@@ -143,7 +150,13 @@ class Doors:
             isolation=settings.hotspot.isolate if settings.hotspot else False,
             v6=self.lan.v6 is not None,
             nat66=self.lan.v6 is not None,
+            own=self.own.networks(),
+            login=self._login,
         )
+
+    def _apply(self) -> None:
+        self._applied = self._spec()
+        self._table.apply(self._applied)
 
     # -- while it runs ----------------------------------------------------------------------
 
@@ -151,9 +164,19 @@ class Doors:
         """Who is who, who is open, and whether there is an owner. Raises ``OSError``."""
         self._table.set_stations(stations)
         self.counters.forget()
-        if owned != self._owned:
-            self._owned = owned
-            self._table.apply(self._spec())
+        gone = {slot for slot in self._slots if slot not in stations}
+        self._slots = frozenset(stations)
+        for slot in gone:
+            conntrack.forget_mark(slot)
+        self._owned = owned
+        if self._spec() != self._applied:
+            self._apply()
+
+    def let_log_in(self, slot: int | None) -> None:
+        """The slot that may reach the uplink's own portal. Raises ``OSError``."""
+        if slot != self._login:
+            self._login = slot
+            self._apply()
 
     def _heard(self) -> None:
         """Somebody changed nftables: look a moment later, once for many changes."""
@@ -166,12 +189,19 @@ class Doors:
         try:
             if not self._table.intact():
                 log.warning("another tool has changed the rules: putting them right")
-                self._table.repair()
-                self.posted.begin(self.counters.generation())
-                self.counters.forget()
-                self.mended()
+                self._repair()
         except OSError as error:
             log.error("the rules cannot be put right: %s", error)
+
+    def _repair(self) -> None:
+        self._table.repair()
+        generation = self.counters.generation()
+        if generation != self._generation:
+            self._generation = generation
+            self.lost()
+        self.posted.begin(generation)
+        self.counters.forget()
+        self.mended()
 
     async def keep(self) -> None:
         """Look now and then: at the rules, at the uplinks, at the box's own addresses."""
@@ -180,9 +210,9 @@ class Doors:
             self.look()
             try:
                 found = await asyncio.to_thread(self._look_at_links)
-                if found and found != self.uplinks:
-                    self.uplinks = found
-                    self._table.apply(self._spec())
+                self.uplinks = found or self.uplinks
+                if self._spec() != self._applied:
+                    self._apply()
             except OSError as error:
                 log.warning("the links cannot be looked at: %s", error)
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from dataclasses import replace
 from typing import Any
 
 from tripgate.beacon import Beacon
@@ -17,7 +18,7 @@ from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
 from tripgate.core.presence import Change, Lost, Moved
 from tripgate.doors import TPROXY_PORT, Doors
-from tripgate.kernel import dnsmasq, hostapd
+from tripgate.kernel import conntrack, dnsmasq, hostapd
 from tripgate.kernel.boxdrain import BoxDrain
 from tripgate.kernel.children import Child, Spec
 from tripgate.kernel.dnslog import DnsLog
@@ -28,10 +29,12 @@ from tripgate.proxy.enrol import Enroller
 from tripgate.proxy.kernelmeter import KernelMeter
 from tripgate.proxy.relay.listener import transparent
 from tripgate.proxy.relay.relay import Relay
+from tripgate.proxy.relay.verdict import Allow, Asked, Refuse
 from tripgate.proxy.routergate import PageMaker, RouterGate
 from tripgate.settings import Settings
 from tripgate.statefolder import LEASES, StateFolder
 from tripgate.supervise import supervised
+from tripgate.uplinklogin import UplinkLogin
 
 FOLLOW_S = 0.25
 
@@ -63,6 +66,7 @@ class Router:
         self._relay: Relay | None = None
         self._beacon: Beacon | None = None
         self._gate: RouterGate
+        self._login: UplinkLogin
         self._children: list[Child] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._drain = BoxDrain(folder.path / "held-units")
@@ -85,7 +89,9 @@ class Router:
         """Let devices through, as the book says. Raises ``OSError``."""
         self.meter = KernelMeter(self._desk, self.doors.counters, self.doors.posted)
         self.lan = Lan(self._desk, self._enroller, self.doors, self._cut, self._watch.presence)
+        self._login = UplinkLogin(self._desk)
         self.doors.mended = self._mended
+        self.doors.lost = self.meter.lost
         self._gate = RouterGate(
             self._desk,
             self._page,
@@ -139,7 +145,7 @@ class Router:
     def _listen(self) -> None:
         relay = Relay(
             self._desk,
-            self._gate.decide,
+            self._decide,
             self.doors.own,
             asyncio.get_running_loop(),
             crowd_of=self.lan.crowd_of,
@@ -148,6 +154,13 @@ class Router:
         relay.listen(transparent(socket.AF_INET, "0.0.0.0", TPROXY_PORT))  # noqa: S104 - diverted
         if self.doors.lan.v6 is not None:
             relay.listen(transparent(socket.AF_INET6, "::", TPROXY_PORT))
+
+    def _decide(self, asked: Asked) -> Allow | Refuse:
+        verdict = self._gate.decide(asked)
+        device = self._login.device() if isinstance(verdict, Allow) else None
+        if isinstance(verdict, Allow) and device and device.id == verdict.account.device:
+            return replace(verdict, portal=True)
+        return verdict
 
     # -- while it runs ----------------------------------------------------------------------
 
@@ -163,6 +176,14 @@ class Router:
             if self.meter.thirsty:
                 self._read_early()
             self.lan.follow()
+            self._follow_login()
+
+    def _follow_login(self) -> None:
+        device = self._login.device()
+        try:
+            self.doors.let_log_in(device.slot if device else None)
+        except OSError as error:
+            log.error("the login at the uplink's portal is not opened or closed: %s", error)
 
     def _read_early(self) -> None:
         """The settlement's own reading is the one that complains."""
@@ -180,6 +201,7 @@ class Router:
     def _cut(self, address: IPAddress) -> None:
         if self._relay is not None:
             self._relay.cut(str(address))
+        conntrack.forget_address(address)
 
     def _mended(self) -> None:
         self.lan.forget_told()
@@ -192,6 +214,18 @@ class Router:
     def described(self) -> dict[str, Any]:
         """What is known of the devices on the LAN."""
         return self.lan.described()
+
+    def uplinks(self) -> dict[str, Any]:
+        """Each uplink's L3 bytes since the start, and whether it is in use."""
+        counted, used = self.doors.counters.links(), self.doors.uplinks
+        return {
+            name: {
+                "up": counted[name].up if name in counted else 0,
+                "down": counted[name].down if name in counted else 0,
+                "active": name in used,
+            }
+            for name in dict.fromkeys((*used, *counted))
+        }
 
     # -- the end ----------------------------------------------------------------------------
 

@@ -58,7 +58,8 @@ class Gateway:
         services = catalogue.load(settings.state)
         make = KernelAccount if routed else Account
         self.desk = LeaseDesk(clock, self.stats, make, services)
-        self.enroller = Enroller(self.desk, clock)
+        pool = settings.network.guest_pool if routed else None
+        self.enroller = Enroller(self.desk, clock, pool)
         page = Pages(self._book, settings.portal).page
         self.gate = Gate(self.desk, self.enroller, page, self.own_ports)
         self.router = (
@@ -66,6 +67,8 @@ class Gateway:
             if routed
             else None
         )
+        if self.router is not None:
+            self.gate.identify = self.router.identify
         self._settler = Settler(self.desk, services, self.router.read if self.router else None)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
@@ -118,6 +121,7 @@ class Gateway:
         self._exit.push_async_callback(self._settle_last)
         if self.router is not None:
             self._exit.push_async_callback(self.router.close)
+            await self.enroller.open_pool()
             await self.router.open()
         self._spawn("the settlement", self._settler.run)
         self._spawn("the watch of the book", self._watch)
@@ -232,7 +236,7 @@ class Gateway:
                 "down": meter.uplink.down,
                 "unattributed": meter.unattributed.total,
             }
-            live = {"present": self.router.described()}
+            live = {"present": self.router.described(), "uplinks": self.router.uplinks()}
         return {
             "mode": self.settings.mode,
             "version": __version__,

@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.lab import Lab, device4, server4, wait_until
 from tests.lab.product import Product, curl, product, web
+from tests.lab.traffic import udp_socket
 
 
 @pytest.fixture
@@ -50,6 +51,32 @@ def test_an_address_that_moves_cuts_what_its_old_owner_had_open(lab: Lab, gatewa
     lab.run(lab.device(2), ["sh", "-c", take], check=False)
     wait_until(lambda: gateway.json("status")["flows"] == 0, "its flows are cut", 10)
     job.kill()
+
+
+def _kept(lab: Lab) -> str:
+    """What the kernel keeps of forwarded connections of device 1's address."""
+    return lab.run(lab.gateway, ["conntrack", "-L", "-p", "udp", "-s", device4(1)]).stdout
+
+
+def _forwarded(lab: Lab) -> None:
+    """A datagram of device 1 went out; its connection is kept."""
+    with udp_socket(lab, lab.device(1), device4(1)) as client:
+        client.sendto(b"hello", (server4(1), 7))
+    wait_until(lambda: "dport=7" in _kept(lab), "a connection")
+
+
+def test_an_address_that_moves_leaves_its_connections_behind(lab: Lab, gateway: Product) -> None:
+    _forwarded(lab)
+    lab.run(lab.device(1), ["ip", "link", "set", "eth0", "down"])
+    take = f"ip addr add {device4(1)}/24 dev eth0; ping -c 3 -W 1 -I {device4(1)} 10.77.0.1"
+    lab.run(lab.device(2), ["sh", "-c", take], check=False)
+    wait_until(lambda: "dport=7" not in _kept(lab), "nothing of the old owner is kept", 10)
+
+
+def test_a_forgotten_device_leaves_no_connection(lab: Lab, gateway: Product) -> None:
+    _forwarded(lab)
+    gateway.run("device", "forget", "phone-1")
+    wait_until(lambda: "dport=7" not in _kept(lab), "nothing of it is kept", 10)
 
 
 def test_several_addresses_are_one_device(lab: Lab, gateway: Product) -> None:

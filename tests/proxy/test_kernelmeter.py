@@ -180,7 +180,7 @@ async def test_a_device_that_is_there_may_forward_without_asking(world: KernelWo
     await world.look(2 * IDLE_S)
     world.settler.measure()
     await world.look()
-    assert world.counters.allowed[world.phone.slot] == SLICE_LEAST // 2
+    assert world.counters.allowed[world.phone.slot] == SLICE_LEAST * 7 // 8
 
 
 async def test_an_absent_device_gives_its_slice_back(world: KernelWorld) -> None:
@@ -383,3 +383,47 @@ async def test_what_the_kernel_counted_without_a_lease_survives_a_crash(
     left = (await after.recover(Progress(tmp_path / "progress", "boot"))).leases
     await after.aclose()
     assert [one.used for one in left if one.lease.device == GATEWAY] == [500]
+
+
+@pytest.mark.parametrize(
+    ("uplink", "whose"), [(100_000, 100_000), (120_000, 100_000), (60_000, 60_000)]
+)
+async def test_lost_counts_are_the_devices_as_far_as_the_uplink_has_them(
+    world: KernelWorld, uplink: int, whose: int
+) -> None:
+    flow = world.flow()
+    assert await world.desk.more(world.account)
+    assert flow.meter.take_down(100_000) == 100_000
+    world.counters.beside = Volume(0, uplink)
+    world.meter.lost()
+    for _ in range(LOOKS):
+        await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == whose
+    assert world.meter.unattributed.total == uplink - whose
+
+
+async def test_what_has_arrived_and_waits_is_the_devices_too(world: KernelWorld) -> None:
+    flow = world.flow()
+    assert await world.desk.more(world.account)
+    flow.meter.take_down(100_000)
+    flow.arrived = WireState(sent=0, received=150_000)
+    world.counters.beside = Volume(0, 150_000)
+    world.meter.lost()
+    await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == 150_000
+
+
+async def test_an_estimate_is_posted_once(world: KernelWorld) -> None:
+    flow = world.flow()
+    assert await world.desk.more(world.account)
+    flow.meter.take_down(100_000)
+    world.counters.beside = Volume(0, 100_000)
+    world.meter.lost()
+    await world.look()
+    world.counters.beside = Volume(0, 150_000)
+    world.meter.lost()
+    await world.look()
+    await world.settler.settle()
+    assert (await world.used())[0] == 100_000

@@ -18,6 +18,7 @@ from tripgate.cli import (
     router,
     status,
     up,
+    uplink,
 )
 from tripgate.cli import usage as usage_command
 from tripgate.cli.backup import command as backup
@@ -61,7 +62,7 @@ def create_app(run_gateway: "Callable[[Settings], int]") -> typer.Typer:
     app.command("status", epilog=status.EPILOG)(status.status)
     app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
     app.command("usage", epilog=usage_command.EPILOG)(usage_command.usage)
-    for module in (device, person, plan, cap, policy, allowance, admin, router):
+    for module in (device, person, plan, cap, policy, allowance, uplink, admin, router):
         app.add_typer(module.app)
     app.command("give", epilog=allowance.GIVE)(allowance.give)
     app.command("lend", epilog=allowance.LEND)(allowance.lend)

@@ -41,6 +41,15 @@ def unwrap(address: IPAddress) -> IPAddress:
     return address
 
 
+REFUSED = tuple(str(one) for one in (*_NOWHERE, *_LOOPBACK, *_LINK_LOCAL, *_PRIVATE))
+"""Networks that no packet is forwarded to, for the kernel's rules."""
+
+
+def is_private(address: IPAddress) -> bool:
+    """True for what is private or unique-local: a LAN's, behind the uplink too."""
+    return _within(unwrap(address), _PRIVATE)
+
+
 def client_allowed(address: IPAddress) -> bool:
     """True for clients that may be served at all."""
     return _within(unwrap(address), (*_PRIVATE, *_LINK_LOCAL, *_LOOPBACK))

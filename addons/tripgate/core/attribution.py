@@ -17,7 +17,7 @@ Rules
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tripgate.core.counts import Volume
+from tripgate.core.counts import NOTHING, Volume
 
 MOST_NAMES = 512
 
@@ -36,6 +36,11 @@ class Attribution:
         if name not in self._pending and len(self._pending) >= MOST_NAMES:
             name = None
         self._pending[name] = self._pending.get(name, Volume()) + payload
+
+    @property
+    def waiting(self) -> Volume:
+        """Payload that the kernel has not counted yet, or never will."""
+        return sum(self._pending.values(), NOTHING)
 
     def split(self, counted: Volume, forwarded: int = 0) -> dict[Name, Volume]:
         """Give out what the kernel has counted since the last call.

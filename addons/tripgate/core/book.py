@@ -15,12 +15,14 @@ from functools import cached_property
 
 from tripgate.core import marks, names, proxyuser
 from tripgate.core.model import (
+    GUESTS,
     PLAN,
     Cap,
     Credit,
     Device,
     DeviceState,
     Kind,
+    Login,
     Period,
     Person,
     Plan,
@@ -62,6 +64,8 @@ class Book:
     """Names of uplinks whose bytes cost nothing (:mod:`tripgate.core.uplinks`)."""
     last_slot: int = 0
     """The slot that was given last, to a device that may be forgotten since."""
+    login: Login | None = None
+    """Who logs in at an uplink's portal."""
 
     @cached_property
     def by_slot(self) -> Mapping[int, Device]:
@@ -156,8 +160,8 @@ def add_device(
 ) -> tuple[Book, Device]:
     """Enter an unknown client. ``entropy``: at least 8 random hex digits, for its id.
 
-    A full book forgets the oldest device that is still pending; raises :class:`BookError` when
-    all are wanted.
+    A full book forgets the oldest device that is still pending, else the oldest guest; raises
+    :class:`BookError` when all are wanted.
     """
     book = _with_room(book)
     device_id = _free_id(book, entropy)
@@ -179,11 +183,12 @@ def _with_room(book: Book) -> Book:
     if len(book.devices) < MOST_DEVICES:
         return book
     pending = [one for one in book.devices.values() if one.state is DeviceState.PENDING]
-    if not pending:
+    guests = [one for one in book.devices.values() if one.person == GUESTS and not one.owner]
+    if not (pending or guests):
         raise BookError(
             f"there are {MOST_DEVICES} devices: `tripgate device forget NAME` makes room"
         )
-    return forget_device(book, min(pending, key=lambda one: (one.created_at, one.id)).id)
+    return forget_device(book, min(pending or guests, key=lambda one: (one.created_at, one.id)).id)
 
 
 def _free_id(book: Book, entropy: str) -> str:

@@ -22,6 +22,7 @@ from tripgate.core.model import (
     Device,
     DeviceState,
     Kind,
+    Login,
     Period,
     Person,
     Plan,
@@ -58,6 +59,7 @@ def dump(book: Book) -> str:
         "queue": [asdict(plan) for plan in book.queue],
         "unmetered": list(book.unmetered),
         "last_slot": book.last_slot,
+        "login": asdict(book.login) if book.login else None,
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -84,11 +86,12 @@ def _book(document: Any) -> Book:
     document = {
         "unmetered": [],
         "last_slot": 0,
+        "login": None,
         **document,
     }  # this schema's first books did not have them
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered", "last_slot",
+        "queue", "warned", "unmetered", "last_slot", "login",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -107,6 +110,7 @@ def _book(document: Any) -> Book:
         tuple(_plan(one) for one in document["queue"]),
         _all_of(str, document["unmetered"]),
         _slot(document["last_slot"]),
+        Login(**_checked(Login, document["login"])) if document["login"] else None,
     )
     if plan:
         ZoneInfo(plan.tz)

@@ -29,6 +29,9 @@ class Volume:
 
 NOTHING = Volume()
 
+_FULL, _CARRIED = 1500, 1448
+"""Bytes of a full packet, and its payload (TCP with timestamps, RFC 7323)."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlotCount:
@@ -46,6 +49,37 @@ class Reading:
     slots: Mapping[int, SlotCount]
     uplink: Volume
     spent: frozenset[int] = frozenset()
+
+
+def with_headers(payload: int) -> int:
+    """About what so much payload is in L3 bytes."""
+    return payload * _FULL // _CARRIED
+
+
+def divide(volume: int, payload: Volume) -> Volume:
+    """``volume`` bytes of L3 by direction, of which so much was payload: that and its headers one
+    way, the rest, which acknowledges it, the other. All down, if nothing was payload."""
+    headed = Volume(with_headers(payload.up), with_headers(payload.down))
+    if not payload.total:
+        return Volume(0, volume)
+    if headed.total >= volume:
+        up = volume * payload.up // payload.total
+        return Volume(up, volume - up)
+    rest = volume - headed.total
+    up = rest * payload.down // payload.total
+    return headed + Volume(up, rest - up)
+
+
+def share(whole: Volume, wanted: Mapping[str, Volume]) -> dict[str, Volume]:
+    """What everybody wants of ``whole``, each direction cut down in proportion where it is less."""
+    sums = sum(wanted.values(), NOTHING)
+    return {
+        name: Volume(
+            one.up * min(whole.up, sums.up) // max(1, sums.up),
+            one.down * min(whole.down, sums.down) // max(1, sums.down),
+        )
+        for name, one in wanted.items()
+    }
 
 
 def fresh(before: Volume, now: Volume) -> Volume:

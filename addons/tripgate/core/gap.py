@@ -20,6 +20,11 @@ class Gap:
         self._looks: deque[Volume] = deque(maxlen=LOOKS)
         self._known = NOTHING
 
+    @property
+    def known(self) -> Volume:
+        """The gap so far."""
+        return self._known
+
     def look(self, uplink: Volume, slots: Volume) -> Volume:
         """Compare both, cumulative since the same instant; returns the new bytes of the gap."""
         self._looks.append(uplink - slots)

@@ -128,6 +128,11 @@ class Meter:
         """Payload up so far, handed to the socket."""
         return self.up
 
+    @property
+    def payload_got(self) -> int:
+        """Payload that was taken to be delivered."""
+        return self.down
+
     def post_payload(self) -> tuple[int, int]:
         """Payload up and down since the last call; headers are somebody else's to count."""
         new = self.post(None)

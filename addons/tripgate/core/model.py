@@ -52,6 +52,8 @@ PLAN = Target(Kind.PLAN)
 
 GATEWAY = "(gateway)"
 UNATTRIBUTED = "(unattributed)"
+GUESTS = "guests"
+"""The person whose devices share the guest pool (:mod:`tripgate.core.guests`)."""
 NOBODYS = (GATEWAY, UNATTRIBUTED)
 """In place of a device id: the box's own traffic, packets without an owner. The plan pays."""
 
@@ -183,6 +185,14 @@ class Warned:
     period: Period
     start: int
     level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A device (by id) that may reach the uplink's own portal until ``until`` (epoch seconds)."""
+
+    device: str
+    until: int
 
 
 @dataclass(frozen=True, slots=True)

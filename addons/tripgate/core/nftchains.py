@@ -5,7 +5,7 @@ uplink ingress is counted, then the LAN's packets are marked and TCP handed to t
 is redirected; on the way out translation, then the count.
 """
 
-from tripgate.core import marks
+from tripgate.core import address, marks
 from tripgate.core.routerspec import RouterSpec
 
 DNS_A_SECOND, DNS_BURST = 50, 200
@@ -119,11 +119,13 @@ def forward_chains(spec: RouterSpec) -> dict[str, Chain]:
     return {
         "forwarded_up": ("", ("update @forwarded { ct mark counter } accept",)),
         "forward_spent": ("", ("add @spent { ct mark }", "counter drop")),
+        "forward_refused": ("", _refused_networks(spec)),
         "forward_up": (
             "",
             (
                 "meta l4proto tcp reject with tcp reset",
                 f"{NOT_OPEN} counter drop",
+                f"{_not_at_login(spec)}jump forward_refused",
                 *(("udp dport 443 @th,64,1 1 reject",) if spec.quic == "reject" else ()),
                 "quota name ct mark map @grants goto forwarded_up",
                 "goto forward_spent",
@@ -147,6 +149,21 @@ def forward_chains(spec: RouterSpec) -> dict[str, Chain]:
             ),
         ),
     }
+
+
+def _not_at_login(spec: RouterSpec) -> str:
+    return "" if spec.login is None else f"meta mark {_SLOT} != {spec.login} "
+
+
+def _refused_networks(spec: RouterSpec) -> tuple[str, ...]:
+    """Private networks and the box's own, behind whatever uplink; what is told is RFC 1812
+    section 5.2.7.1's code 13, and RFC 4443 section 3.1's code 1."""
+    return tuple(
+        f"{family} daddr {{ {', '.join(nets)} }} counter reject with {told} type admin-prohibited"
+        for networks in (address.REFUSED, spec.own)
+        for family, colon, told in (("ip", False, "icmp"), ("ip6", True, "icmpv6"))
+        if (nets := [one for one in networks if (":" in one) is colon])
+    )
 
 
 def uplink_chains(spec: RouterSpec) -> dict[str, Chain]:

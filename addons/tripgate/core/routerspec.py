@@ -3,6 +3,7 @@
 Names of interfaces go into rules and paths of ``/proc/sys``: they are parsed strictly here, once.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,8 @@ class RouterSpec:
 
     ``quic``: ``reject`` long headers on UDP/443, or ``count`` them like everything else.
     ``ssh``: from the LAN for everyone, for owners' devices, or for nobody.
+    ``own``: networks of the box's own links. ``login``: the slot that may reach private networks
+    and these, for a portal of the uplink's.
     ``v6``: IPv6 on the LAN at all; ``nat66``: translated on the uplink, like IPv4.
     """
 
@@ -39,12 +42,18 @@ class RouterSpec:
     isolation: bool = False
     v6: bool = True
     nat66: bool = True
+    own: tuple[str, ...] = ()
+    login: int | None = None
 
     def __post_init__(self) -> None:
         for name in (self.lan, *self.uplinks):
             check_interface(name)
         if self.lan in self.uplinks:
             raise SpecError(f"{self.lan} cannot be LAN and uplink at once")
+        for network in self.own:
+            _check_network(network)
+        if self.login is not None:
+            check_slot(self.login)
         for port in (self.tproxy, self.dns_open, self.dns_closed, *self.portals, *self.proxies):
             if not 0 < port < 65536:
                 raise SpecError(f"{port} is not a port: use 1 to 65535")
@@ -62,6 +71,13 @@ class Station:
         for mac in self.macs:
             if not _MAC.fullmatch(mac):
                 raise SpecError(f"{mac!r} is not a MAC address: use aa:bb:cc:dd:ee:ff")
+
+
+def _check_network(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise SpecError(f"{text!r} is not a network: use 192.0.2.0/24") from None
 
 
 def check_interface(name: str) -> str:

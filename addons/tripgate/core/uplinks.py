@@ -1,4 +1,4 @@
-"""Uplinks that cost nothing, in the book.
+"""Uplinks in the book: which cost nothing, and who logs in at their portal.
 
 Rules
 1. An uplink is known by the name of its interface; the explicit mode's one is ``default``. An
@@ -8,16 +8,20 @@ Rules
    them go on where they stood.
 3. A plan of one uplink pays for what moves there alone: on another one its volume and the caps on
    ``plan`` rest, and nothing counts in them. Caps of devices and people hold on every uplink.
+4. A hotel's portal is at a private address, which nobody is taken to. One owner's device is, for
+   ``LOGIN_S``, counted and charged as ever.
 """
 
 import re
 from collections.abc import Collection
 from dataclasses import replace
 
-from tripgate.core.book import Book, BookError
+from tripgate.core.book import Book, BookError, find_device
+from tripgate.core.model import Login
 
 DEFAULT = "default"
 MOST = 16
+LOGIN_S = 600
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}")
 
 
@@ -44,3 +48,21 @@ def set_unmetered(book: Book, name: str, free: bool) -> Book:
     if free and len(kept) >= MOST:
         raise BookError(f"there are {MOST} unmetered uplinks: set one metered first")
     return replace(book, unmetered=(*kept, name) if free else tuple(kept))
+
+
+def log_in(book: Book, name: str | None, now: int) -> Book:
+    """Let one owner's device reach an uplink's portal for ``LOGIN_S`` from ``now`` on.
+
+    Without a name it is the only one there is. Raises :class:`BookError`.
+    """
+    owned = sorted(device.name for device in book.devices.values() if device.manages)
+    if name is None and len(owned) != 1:
+        told = f"name one with --device: {', '.join(owned[:5])}" if owned else NO_OWNER
+        raise BookError(f"there are {len(owned)} devices of owners: {told}")
+    device = find_device(book, name or owned[0])
+    if not device.manages:
+        raise BookError(f"{device.name} is no owner's device: {NO_OWNER}")
+    return replace(book, login=Login(device.id, now + LOGIN_S))
+
+
+NO_OWNER = "`tripgate admin claim` shows the code that makes one"

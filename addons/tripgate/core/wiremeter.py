@@ -80,6 +80,10 @@ class WireMeter(Meter):
     def payload_sent(self) -> int:
         return self.payload_up
 
+    @property
+    def payload_got(self) -> int:
+        return self.payload_down
+
     def post_payload(self) -> tuple[int, int]:
         up, down = self.payload_up - self._payload[0], self.payload_down - self._payload[1]
         self._payload = (self.payload_up, self.payload_down)

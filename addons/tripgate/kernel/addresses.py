@@ -99,6 +99,14 @@ class OwnAddresses:
         """See what there is now. Raises ``OSError``."""
         self._interfaces = interfaces()
 
+    def networks(self) -> tuple[str, ...]:
+        """The networks, none within another."""
+        found = [one.network for one in self._interfaces if one.network.prefixlen]
+        v4 = [one for one in found if isinstance(one, ipaddress.IPv4Network)]
+        v6 = [one for one in found if isinstance(one, ipaddress.IPv6Network)]
+        merged = (*ipaddress.collapse_addresses(v4), *ipaddress.collapse_addresses(v6))
+        return tuple(str(one) for one in merged)
+
     def __call__(self, address: IPAddress) -> bool:
         return any(
             address.version == one.version and address in one.network

@@ -24,6 +24,7 @@ class KernelCounters:
     def __init__(self, table: KernelTable) -> None:
         self._table = table
         self._links: dict[str, tuple[Total, Total]] = {}
+        self._links_at_start: dict[str, Volume] | None = None
         self._allowed: dict[int, int] = {}
         self._spent: frozenset[int] = frozenset()
 
@@ -54,8 +55,18 @@ class KernelCounters:
         for name, count in look.uplinks.items():
             up, down = self._links.get(name, (Total(), Total()))
             self._links[name] = (up.read(count.up), down.read(count.down))
-        links = (Volume(up.bytes, down.bytes) for up, down in self._links.values())
-        return Reading(slots, sum(links, NOTHING), self._spent)
+        links = self._volumes()
+        if self._links_at_start is None:
+            self._links_at_start = links
+        return Reading(slots, sum(links.values(), NOTHING), self._spent)
+
+    def _volumes(self) -> dict[str, Volume]:
+        return {name: Volume(up.bytes, down.bytes) for name, (up, down) in self._links.items()}
+
+    def links(self) -> dict[str, Volume]:
+        """L3 bytes of each uplink since the first reading, those that are gone included."""
+        before = self._links_at_start or {}
+        return {name: now - before.get(name, NOTHING) for name, now in self._volumes().items()}
 
     def allow(self, volumes: Mapping[int, int]) -> None:
         """Let so many more bytes of each slot be forwarded, from the last reading on."""

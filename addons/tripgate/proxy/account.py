@@ -122,6 +122,11 @@ class Account:
         self._nothing = Budget(revoked=True)
 
     @property
+    def active(self) -> bool:
+        """Is it to have its share where several devices share a limit?"""
+        return bool(self.flows)
+
+    @property
     def budget(self) -> Budget:
         """What flows may take from now; nothing while there is no lease."""
         return self.lease.budget if self.lease else self._nothing

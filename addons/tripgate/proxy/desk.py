@@ -355,7 +355,7 @@ class LeaseDesk:
         await self.stores.journal.granted(record)
 
     def _active(self) -> list[str]:
-        return [device for device, account in self.accounts.items() if account.flows]
+        return [device for device, account in self.accounts.items() if account.active]
 
     def answered(self) -> None:
         """A settlement was recorded: the ledger is up, unless it lately could not grant (a server

@@ -49,9 +49,10 @@ class UpstreamProtocol(asyncio.StreamReaderProtocol):
 
 
 async def connect(
-    host: str, port: int, check: Check, window: int = upstream.SYN_WINDOW
+    host: str, port: int, check: Check, window: int = upstream.SYN_WINDOW, mark: int = 0
 ) -> socket.socket:
-    """A connected, non-blocking socket, whose SYN offered at most ``window`` bytes.
+    """A connected, non-blocking socket, whose SYN offered at most ``window`` bytes. ``mark`` is its
+    packets' own (``SO_MARK``); 0 sets none.
 
     Raises :class:`Refused`, ``OSError`` (unreachable, unknown name) or ``TimeoutError``.
     """
@@ -63,13 +64,15 @@ async def connect(
         return await start_connection(
             allowed,
             happy_eyeballs_delay=STAGGER_S,
-            socket_factory=lambda info: _socket(info, window),
+            socket_factory=lambda info: _socket(info, window, mark),
         )
 
 
-def _socket(info: AddrInfoType, window: int) -> socket.socket:
+def _socket(info: AddrInfoType, window: int, mark: int) -> socket.socket:
     family, kind, protocol, *_ = info
     sock = socket.socket(family, kind, protocol)
+    if mark:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
     if window < upstream.SYN_WINDOW:
         upstream.set_window(sock, window, held=False)
     return sock

@@ -1,9 +1,12 @@
-"""Unknown clients become devices of the book; the machine itself is approved at the first start."""
+"""Unknown clients become devices of the book; the machine itself is approved at the first start.
+
+With a guest pool they are guests at once (:mod:`tripgate.core.guests`).
+"""
 
 import secrets
 
 from tripgate.clock import Clock
-from tripgate.core import book
+from tripgate.core import book, guests
 from tripgate.core.book import Book
 from tripgate.core.folding import folds
 from tripgate.core.model import Device, DeviceState
@@ -17,18 +20,36 @@ HOST = "host"
 
 
 class Enroller:
-    """Adds devices by compare-and-set."""
+    """Adds devices by compare-and-set. ``pool``: bytes a day that guests share; ``None``: none."""
 
-    def __init__(self, desk: LeaseDesk, clock: Clock) -> None:
+    def __init__(self, desk: LeaseDesk, clock: Clock, pool: int | None = None) -> None:
         self._desk = desk
         self._clock = clock
+        self._pool = pool
+
+    async def open_pool(self) -> None:
+        """Bring the book to the setting; without a pool nothing changes. Raises ``LedgerDown``."""
+        registry = self._desk.stores.registry
+        for _ in range(TRIES):
+            version, current = await registry.load()
+            changed = self._with_pool(current)
+            edit = Edit("gateway", "guest pool", str(self._pool), int(self._clock.wall()))
+            if changed == current or await registry.replace(version, changed, edit):
+                return await self._desk.reload()
+        raise LedgerDown("the settings change too fast to open the guest pool")
+
+    def _with_pool(self, current: Book) -> Book:
+        if self._pool is None:
+            return current
+        return guests.open_pool(current, self._pool, int(self._clock.wall()))
 
     async def enrol(self, who: Client) -> Device:
         """The device of this client, entered as pending when it is new.
 
         Raises :class:`LedgerDown`, or :class:`BookError` when the book is full.
         """
-        return await self.enter(who.identity)
+        _, is_mac, mac = who.identity.partition("mac:")
+        return await self.enter(who.identity, mac if is_mac else None)
 
     async def enrol_host(self) -> Device:
         """The device ``this-machine``: approved when it is first entered."""
@@ -52,7 +73,7 @@ class Enroller:
 
     def _added(self, current: Book, identity: str, mac: str | None) -> tuple[Book, Device]:
         host = identity == HOST
-        return book.add_device(
+        changed, device = book.add_device(
             current,
             identity,
             int(self._clock.wall()),
@@ -61,3 +82,5 @@ class Enroller:
             name=THIS_MACHINE if host else None,
             mac=mac,
         )
+        changed = self._with_pool(changed)
+        return changed, changed.devices[device.id]

@@ -121,6 +121,8 @@ class Gate:
         self.ready = False
         self.plans = PlanKeeper(desk)
         self.pages: OwnPages | None = None
+        self.identify: Callable[[str], str | None] | None = None
+        """By whose hardware a client's address is, where the LAN is ours (router mode)."""
         self._devices = devices
         self._page = page
         self._own_ports = forbidden_ports
@@ -133,6 +135,19 @@ class Gate:
         return self.desk.stats
 
     # -- clients ----------------------------------------------------------------------------
+
+    def client(self, peername: Any, sockname: Any) -> Client:
+        """Who is at the far end; of an address that nobody owns, somebody who is not served."""
+        who = Client.of(peername, sockname)
+        if self.identify is None or who.local:
+            return who
+        identity = self.identify(str(who.address))
+        return replace(who, identity=identity or who.identity, allowed=bool(identity))
+
+    def mark(self, device: str) -> int:
+        """What its upstream sockets carry, where the kernel counts by it; 0: nothing."""
+        known = self.desk.book.devices.get(device)
+        return known.slot if known is not None and self.identify is not None else 0
 
     def enter(self, connection: Connection) -> bool:
         """Count a client connection in; False: it has no business here."""
@@ -221,8 +236,11 @@ class Gate:
             raise Turned("ledger", str(error)) from error
         return device.id
 
-    async def connect(self, who: Client, host: str, port: int, window: int) -> socket.socket:
-        """A connection to an allowed address, whose SYN offered at most ``window`` bytes.
+    async def connect(
+        self, who: Client, host: str, port: int, window: int, mark: int = 0
+    ) -> socket.socket:
+        """A connection to an allowed address, whose SYN offered at most ``window`` bytes and
+        carried ``mark``.
 
         Raises :class:`Turned` or ``OSError``.
         """
@@ -234,7 +252,7 @@ class Gate:
             return address.destination_refused(ip, own=own, local_client=who.local)
 
         try:
-            return await dial.connect(host, port, check, window)
+            return await dial.connect(host, port, check, window, mark)
         except dial.Refused as refused:
             raise Turned("destination", str(refused)) from refused
 

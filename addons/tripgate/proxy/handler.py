@@ -31,7 +31,7 @@ from tripgate.core import proxyuser
 from tripgate.core.meter import Meter
 from tripgate.proxy import dial
 from tripgate.proxy.flow import DOUBLED, Flow, reset
-from tripgate.proxy.gate import Client, Gate, Turned
+from tripgate.proxy.gate import Gate, Turned
 from tripgate.proxy.socks import SocksLayer
 from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
 
@@ -57,7 +57,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self._client_writer = ClientWriter(w, self._backlog)
         self._answered = False
         self._head_timer: asyncio.TimerHandle | None = None
-        self.who = Client.of(self.client.peername, self.client.sockname)
+        self.who = gate.client(self.client.peername, self.client.sockname)
         self.transports[self.client] = ConnectionIO(
             handler=None,
             reader=cast(Any, self._client_reader),
@@ -188,7 +188,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
         device = await self.gate.admit(self.who, self.gate.name(host), tunnel=tunnel)
         server.timestamp_start = time.time()
         account = self.gate.desk.account(device)
-        sock = await self.gate.connect(self.who, host, port, account.first_window() // DOUBLED)
+        window, mark = account.first_window() // DOUBLED, self.gate.mark(device)
+        sock = await self.gate.connect(self.who, host, port, window, mark)
         server.timestamp_tcp_setup = time.time()
         address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
         meter = Meter(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tripgate.core.attribution import Attribution
-from tripgate.core.counts import Volume
+from tripgate.core.counts import NOTHING, Volume, divide, with_headers
 from tripgate.core.meter import WireState
 from tripgate.core.model import PACKET, Limit
 from tripgate.proxy.account import Account, Lease, Metered, Slot
@@ -84,6 +84,11 @@ class KernelAccount(Account):
         return self.refusal is not None and self.budget.left + self.budget.held < PACKET
 
     @property
+    def active(self) -> bool:
+        """Packets ask nobody: who is there may move something at any time."""
+        return self.present or super().active
+
+    @property
     def needs_lease(self) -> bool:
         """There is none, or it is to be followed by another. Who gave back what others may need
         waits with it until a packet was stopped: that one comes again."""
@@ -145,6 +150,21 @@ class KernelAccount(Account):
             self.lease.slot.set(self.lease.budget.counted)
             self.lease.budget.charge(self._unsent())
 
+    def estimate(self) -> Volume:
+        """What flows have moved since the last reading, and what has arrived for them, in L3 bytes:
+        the truth as they know it, when the kernel's counts of it are lost."""
+        if self.lease is None:
+            return NOTHING
+        self.collect()
+        budget = self.lease.budget
+        moved = max(0, budget.taken - budget.counted - self._unsent())
+        return divide(moved, self._attribution.waiting) + Volume(0, with_headers(self._unread()))
+
+    def _unread(self) -> int:
+        """Payload that has arrived and waits to be read."""
+        wires = ((flow.meter.payload_got, flow.wire()) for flow in self.flows)
+        return sum(max(0, wire.received - got) for got, wire in wires if wire)
+
     def _unsent(self) -> int:
         """Payload that was taken and lies in send buffers: the kernel will count it."""
         waiting = {flow: self._waits(flow) for flow in self._sending}
@@ -168,7 +188,10 @@ class KernelAccount(Account):
         return budget.held
 
     def _share_of_kernel(self) -> float:
-        """Near the end all goes to those who move something, flows or packets."""
-        if self.budget.left >= SHARED_FROM or (self.flows and self._forwards):
+        """Near the end all goes to those who move something, flows or packets. Before that a flow
+        that begins is to find something, and asks for more."""
+        if self.budget.left >= SHARED_FROM:
+            return 0.5 if self.flows else 0.875
+        if self.flows and self._forwards:
             return 0.5
         return 0.0 if self.flows else 1.0

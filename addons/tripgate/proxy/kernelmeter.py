@@ -6,7 +6,9 @@ Rules
    slot has is ``(unattributed)``. Both are charged to the plan.
 3. What was posted is remembered in a page that survives the process as long as the kernel's
    counters do: after a crash nothing is lost and nothing comes twice.
-4. A reading that is smaller than the last one is a new generation of the counter.
+4. A reading that is smaller than the last one is a new generation of the counter. What was counted
+   in between is lost (:meth:`lost`): the interface's own count says how much, the flows' estimates
+   whose it was. Only what they do not explain is nobody's.
 5. After each reading the kernel gets its part of every open device's budget, as far as policies
    and caps let it pass (:mod:`tripgate.proxy.pace`).
 """
@@ -16,7 +18,7 @@ from collections.abc import Container, Mapping
 from typing import Protocol
 
 from tripgate.core import marks
-from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh, fresh_bytes
+from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume, fresh, fresh_bytes, share
 from tripgate.core.gap import Gap
 from tripgate.core.model import GATEWAY, UNATTRIBUTED, Device, DeviceState
 from tripgate.proxy.desk import LeaseDesk
@@ -61,6 +63,7 @@ class KernelMeter:
         self._spent: frozenset[int] = frozenset()
         self._parts: Mapping[int, int] = {}
         self._uplink_before: Volume | None = None
+        self._lost: dict[str, Volume] = {}
 
     def read(self) -> None:
         """Bring one reading to the accounts. Raises what the kernel's side raises."""
@@ -76,7 +79,9 @@ class KernelMeter:
             busy |= slot not in slowed and new.forwarded > self._parts.get(slot, 0) // 8
             self._post(owners.get(slot, UNATTRIBUTED), slot, new)
             self._posted.set(slot, count)
-        self._look_for_gap(reading.uplink)
+        self._look_at_uplink(reading.uplink)
+        self._post_lost()
+        self._look_for_gap()
         self._pace.turn(self._desk.clock.monotonic())
         self._spent = reading.spent - slowed
         self.refill()
@@ -107,12 +112,34 @@ class KernelMeter:
         if new.total.total and account.budget.low:
             self._desk.low(account)
 
-    def _look_for_gap(self, uplink: Volume) -> None:
+    def lost(self) -> None:
+        """The kernel's counters began anew: keep the estimates since the last reading."""
+        for device, account in self._desk.accounts.items():
+            assert isinstance(account, KernelAccount)
+            moved = account.estimate()
+            if moved.total:
+                self._lost[device] = self._lost.get(device, NOTHING) + moved
+
+    def _post_lost(self) -> None:
+        """Estimates in the place of lost counts, as far as the uplink has counted them too."""
+        if not self._lost:
+            return
+        missing = self.uplink - self._slots - self._gap.known
+        whole = Volume(max(0, missing.up), max(0, missing.down))
+        slots = {device.id: device.slot for device in self._desk.book.devices.values()}
+        for device, volume in share(whole, self._lost).items():
+            self._slots += volume
+            self._post(device, slots.get(device, marks.NOBODY), Counted(volume, 0))
+        self._lost.clear()
+
+    def _look_at_uplink(self, uplink: Volume) -> None:
         if self._uplink_before is not None:
             self.uplink += fresh(self._uplink_before, uplink)
         else:
             self._slots = NOTHING  # what was counted before the first look at the interface
         self._uplink_before = uplink
+
+    def _look_for_gap(self) -> None:
         new = self._gap.look(self.uplink, self._slots)
         if new.total:
             self._post(UNATTRIBUTED, marks.NOBODY, Counted(new, 0))

@@ -8,7 +8,7 @@ Rules
 import ipaddress
 from collections.abc import Callable
 
-from tripgate.core.address import IPAddress, destination_refused
+from tripgate.core.address import IPAddress, destination_refused, is_private
 
 KEPT = 4096
 KEPT_S = 10.0
@@ -23,6 +23,13 @@ class Destinations:
         self._own = own
         self._kept: dict[str, str | None] = {}
         self._since = 0.0
+
+    def portal(self, host: str) -> bool:
+        """May it be an uplink's own portal: private, or in a network of a link?"""
+        ip = ipaddress.ip_address(host.partition("%")[0])
+        return is_private(ip) or (
+            self._own(ip) and destination_refused(ip, own=False, local_client=False) is None
+        )
 
     def refused(self, host: str, now: float) -> str | None:
         """Why nobody is taken to ``host``, an address as a socket has it; ``None``: it is fine."""

@@ -81,7 +81,7 @@ class Relay(Lane):
         cost = self._costs[6 if ":" in asked.destination[0] else 4]
         if isinstance(verdict, Refuse):
             self._refuse(peek, verdict.reason, verdict.page if asked.head else b"")
-        elif self._destinations.refused(asked.destination[0], self.engine.now):
+        elif self._refused(asked.destination[0], verdict):
             self._refuse(peek, "refuse-destination")
         elif len(verdict.account.flows) >= PER_DEVICE:
             self._refuse(peek, "refuse-crowd")
@@ -92,6 +92,11 @@ class Relay(Lane):
         else:
             verdict.account.spend_rest(asked.name)
             self._purse(verdict.account).wait(peek)
+
+    def _refused(self, host: str, verdict: Allow) -> bool:
+        if verdict.portal and self._destinations.portal(host):
+            return False
+        return self._destinations.refused(host, self.engine.now) is not None
 
     def _refuse(self, peek: Peek, reason: str, page: bytes = b"") -> None:
         self.stats.verdicts[reason] += 1

@@ -38,11 +38,13 @@ class Allow:
     """``account`` pays; the upstream socket carries ``mark`` (0: none).
 
     ``name``: under which the bytes are counted; ``None``: what the first bytes named.
+    ``portal``: it may go to private networks, for the login at the uplink's portal.
     """
 
     account: Account
     mark: int
     name: str | None = None
+    portal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""The uplink of a running router: what it costs, and the portal behind it."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import WAN4, Lab, server4, wait_until
+from tests.lab.product import WEB, Product, curl, product, web
+from tripgate.core.book import claim_device
+from tripgate.ledger.protocol import Edit
+from tripgate.ledger.registry import RedisRegistry
+from tripgate.statefolder import StateFolder
+
+PORTAL = "10.99.0.1"
+
+
+@pytest.fixture
+def gateway(lab: Lab, tmp_path: Path) -> Iterator[Product]:
+    web(lab)
+    lab._ip(lab.carrier, f"addr add {PORTAL} dev lo")
+    lab.spawn(lab.carrier, [sys.executable, str(WEB), "80"])
+    with product(lab, tmp_path) as made:
+        made.admit(1, 2)
+        yield made
+
+
+def _own(gateway: Product) -> None:
+    """Phone 1 is an owner's."""
+
+    async def change() -> None:
+        url = StateFolder(gateway.state).read_redis_url()
+        assert url
+        registry = RedisRegistry(url)
+        version, book = await registry.load()
+        assert await registry.replace(version, claim_device(book, "phone-1"), Edit("test", "own"))
+        await registry.aclose()
+
+    asyncio.run(change())
+
+
+@pytest.mark.parametrize("address", [PORTAL, f"{WAN4}.1"])
+def test_only_the_owners_device_that_logs_in_reaches_the_uplinks_portal(
+    lab: Lab, gateway: Product, address: str
+) -> None:
+    _own(gateway)
+    assert curl(lab, 1, f"http://{address}/1000").stdout.startswith("000")
+    assert gateway.json("uplink", "login")["device"] == "phone-1"
+    wait_until(lambda: curl(lab, 1, f"http://{address}/1000").stdout == "200 1000", "the portal", 5)
+    assert gateway.reaches(1, address)
+    assert curl(lab, 2, f"http://{address}/1000").stdout.startswith("000")
+    assert not gateway.reaches(2, address)
+
+
+def test_on_an_unmetered_uplink_caps_rest_and_counting_goes_on(lab: Lab, gateway: Product) -> None:
+    gateway.run("cap", "set", "phone-1", "1MB/day")
+    gateway.run("uplink", "unmetered")
+    at = gateway.rest()["phone-1"].total
+    assert curl(lab, 1, f"http://{server4(1)}/3000000").stdout == "200 3000000"
+    assert gateway.rest()["phone-1"].total == at + lab.truth(server4(1)).total
+    (row,) = gateway.json("uplink", "show")
+    assert (row["name"], row["active"], row["metered"]) == ("wan0", True, False)
+    assert row["down"] > 3_000_000
+    gateway.run("uplink", "metered")
+    assert curl(lab, 1, f"http://{server4(1)}/3000000").returncode != 0
