@@ -6,7 +6,7 @@
 #
 # BASE has a Python 3.11 or later, with venv, on Debian. A mirror of PyPI is named with
 # --build-arg PIP_INDEX_URL=... --build-arg UV_DEFAULT_INDEX=...
-ARG BASE=docker.io/library/python:3.13.7-slim-trixie
+ARG BASE=python:3.13.7-slim-trixie
 
 FROM ${BASE} AS build
 ARG PIP_INDEX_URL

@@ -125,6 +125,15 @@ def _caps(made: Dashboard) -> Dashboard:
                 none="no cap",
             )
         )
+        .with_panel(
+            kit.lines(
+                "Warned at",
+                "The highest warn level that was passed in the period, in per cent.",
+                q(f"tripgate_cap_warned_percent{{{OF_DEVICE}}}", "{{target}} {{period}}"),
+                unit="percent",
+                none="no cap",
+            )
+        )
     )
 
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "router plan", "router apply", "router remove",
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
     "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
+    "uplink show", "uplink metered", "uplink unmetered", "uplink login",
 )  # fmt: skip
 
 
@@ -157,6 +158,7 @@ def test_without_a_gateway_every_command_is_exit_code_3(empty: World, command: s
         "backup": ("x",),
         "device name": ("a", "b"),
         "device merge": ("a", "b"),
+        "device proxy-user": ("a",),
         "plan set": ("--volume", "1GB"),
         "cap set": ("a", "1GB/day"),
         "cap clear": ("a",),
@@ -170,7 +172,7 @@ def test_without_a_gateway_every_command_is_exit_code_3(empty: World, command: s
         "request answer": ("r1", "yes"),
     }
     needs_name = command.split()[-1] in ("show", "approve", "block", "forget", "add", "remove")
-    default = ("a",) if needs_name and command != "plan show" else ()
+    default = ("a",) if needs_name and command not in ("plan show", "uplink show") else ()
     code, line = empty.refused(*command.split(), *words.get(command, default))
     assert (code, line) == (
         3,

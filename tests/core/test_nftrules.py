@@ -131,9 +131,8 @@ def test_removal_is_of_our_tables_alone() -> None:
 
 
 def test_a_devices_bytes_leave_by_an_uplink_or_not_at_all() -> None:
-    assert (
-        _rules("output")[0] == f"oifname != @uplinks meta mark and {marks.SLOT_MASK:#x} != 0 drop"
-    )
+    marked = f"meta mark and {marks.SLOT_MASK:#x} != 0"
+    assert _rules("output")[0] == f'oifname != @uplinks oifname != "lan0" {marked} drop'
 
 
 def test_questions_are_limited_per_device_before_anything_is_accepted() -> None:

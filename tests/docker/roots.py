@@ -19,7 +19,6 @@ from packaging.markers import Marker
 
 ROOT = Path(__file__).parents[2]
 SUITE = "trixie"
-MIRROR = "http://deb.debian.org/debian"
 PYTHON = "3.13"  # of the suite
 FETCH_S = 900
 HOST = ("ca-certificates", "docker.io", "docker-cli", "docker-compose", "iptables", "iproute2")
@@ -71,7 +70,7 @@ def _debian(path: Path, packages: tuple[str, ...], owners: dict[str, int] | None
         for folder, owner in (owners or {}).items()
     ]
     wanted = f"--include={','.join(packages)}"
-    run(["mmdebstrap", "--quiet", "--variant=minbase", wanted, *hooks, SUITE, str(path), MIRROR])
+    run(["mmdebstrap", "--quiet", "--variant=minbase", wanted, *hooks, SUITE, str(path)])
 
 
 def _index(path: Path) -> None:

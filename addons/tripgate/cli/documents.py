@@ -86,7 +86,7 @@ class PersonDocument(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """``plan show``. ``clock``: ``trusted`` or ``untrusted``: then a new start does not count yet.
+    """``plan show``. ``clock``: ``trusted`` or ``untrusted``: then no day, week or month ends.
     ``pace`` is used over volume by gone over validity: above 1 is too fast."""
 
     volume: int | None

@@ -219,8 +219,7 @@ def _detail(plan: Plan) -> str:
     return f"{size}, {length}, start {begins}, {plan.day} days, {month}, {plan.tz}"
 
 
-UNTRUSTED = "not trusted: what counts is what was used before, until the clock is set"
-"""A new start waits: no period turns by a clock that may be wrong."""
+UNTRUSTED = "not trusted: no day, week or month ends until it is set"
 
 
 def _draw(plan: PlanDocument) -> "RenderableType":

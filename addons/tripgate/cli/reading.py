@@ -4,8 +4,7 @@ Rules
 1. A question is checked before the ledger is asked.
 2. ``since`` is a duration back from now, an instant, or a period's name (its present start; of
    ``once``, the beginning of the target's cap). Without it: the plan's start, else everything
-   since the first device was seen. While the clock is not trusted, a plan's start counts once
-   its counter has turned, as in ``plan show``.
+   since the first device was seen.
 3. Days are those of the plan's zone, at most as many as the ledger keeps.
 4. Hosts are kept by device and day only, so ``host`` goes with ``device`` and ``person``.
 5. A device or person that used nothing has a row too, so that scripts find it.
@@ -83,8 +82,6 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
     _, book = await store.registry.load()
     devices = _devices(book, question.target)
     since = _since(book, question, now)
-    if not store.trusted and question.since in (None, Period.TRIP):
-        since = await _counted_since(store, since)
     reading = _plan(book, devices, since, now, hosts="host" in question.by)
     buckets = await store.ledger.buckets(reading.names)
     people = {device.id: device.person for device in devices if device.person}
@@ -159,13 +156,6 @@ def _since(book: Book, question: Question, now: int) -> int | None:
     if since > now:
         raise typer.BadParameter("lies in the future", param_hint="--since")
     return since
-
-
-async def _counted_since(store: Store, since: int | None) -> int | None:
-    """From when the plan's own count is: by an untrusted clock no new start counts yet."""
-    place = (PLAN, Period.TRIP)
-    counter = (await store.ledger.tallies([PLAN])).counters.get(place)
-    return counter.start or None if counter else since
 
 
 def _once(book: Book, target: str | None) -> int:
