@@ -114,7 +114,8 @@ class Guarded(Server):
 def server(request: pytest.FixtureRequest, secrets: Path) -> Iterator[Guarded]:
     acl = ("--aclfile", str(secrets / "redis.acl"))
     with tempfile.TemporaryDirectory(prefix="tg-", dir="/tmp") as folder:
-        made = Guarded(request.param(), Path(folder), *DURABLE, *acl)
+        always = ("--appendfsync", "always")  # a kill is to lose nothing that was answered
+        made = Guarded(request.param(), Path(folder), *DURABLE, *always, *acl)
         try:
             made.start()
             yield made

@@ -49,7 +49,7 @@ def test_only_the_owners_device_that_logs_in_reaches_the_uplinks_portal(
     assert curl(lab, 1, f"http://{address}/1000").stdout.startswith("000")
     assert gateway.json("uplink", "login")["device"] == "phone-1"
     wait_until(lambda: curl(lab, 1, f"http://{address}/1000").stdout == "200 1000", "the portal", 5)
-    assert gateway.reaches(1, address)
+    wait_until(lambda: gateway.reaches(1, address), "a ping of the portal", 5)
     assert curl(lab, 2, f"http://{address}/1000").stdout.startswith("000")
     assert not gateway.reaches(2, address)
 

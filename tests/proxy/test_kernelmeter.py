@@ -427,3 +427,16 @@ async def test_an_estimate_is_posted_once(world: KernelWorld) -> None:
     await world.look()
     await world.settler.settle()
     assert (await world.used())[0] == 100_000
+
+
+async def test_flows_get_what_was_set_aside_for_packets_before_they_are_refused(
+    world: KernelWorld,
+) -> None:
+    await world.cap(MB)
+    world.meter.present = {world.phone.id}
+    await world.look()
+    world.desk.settle_now = None  # a reading would share out anew
+    flow = world.flow()
+    while flow.meter.take_down(10_000) or await world.desk.more(world.account):
+        pass
+    assert (world.account.budget.held, world.account.budget.left) == (0, 0)

@@ -143,6 +143,9 @@ class Account:
     def grown(self) -> None:
         """A grant has raised the budget."""
 
+    def reclaim(self) -> None:
+        """Flows are about to be refused: nothing is set aside for others."""
+
     def idle(self, now: float) -> bool:
         """The lease lies unused: it may go back."""
         return self.lease is not None and self.lease.budget.idle(now)

@@ -231,6 +231,8 @@ class LeaseDesk:
         if account.budget.left <= 0 and not fresh:
             task = self._asking.get(account.device) or self._ask_soon(account)
             await asyncio.shield(task)
+        if account.budget.left <= 0:
+            account.reclaim()
         if account.refusal is None or account.budget.left > 0:
             return True
         self._cut(account, account.refusal.kind)

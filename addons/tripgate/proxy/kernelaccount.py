@@ -101,6 +101,11 @@ class KernelAccount(Account):
         if self.refill and (self.dry or not self.budget.held):
             self.refill()
 
+    def reclaim(self) -> None:
+        """What was set aside for packets is the flows' before they are refused."""
+        if self.refill and self.budget.held:
+            self.refill()
+
     def moved(self) -> None:
         self.stirred = True
         self.hold()
