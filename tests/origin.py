@@ -18,6 +18,10 @@ Conversation = Callable[[socket.socket], None]
 
 SETTLE_S = 5.0
 
+SEGMENT = 1448
+"""An Ethernet path's. Loopback's of 64 KiB is met nowhere else: with it a window below a segment
+is only ever filled by the sender's probes, five times a second."""
+
 
 @dataclass
 class Seen:
@@ -89,6 +93,7 @@ def origin(
     """Serve ``talk`` on a port of its own until the block ends."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family, backlog=256)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
     server = Origin(listener.getsockname()[1], host)
     stop = threading.Event()
 

@@ -4,13 +4,11 @@ Exit codes: 0 stopped as asked; 1 refused to start, with one line that says why.
 """
 
 import asyncio
-import contextlib
 import logging
 import resource
-import signal
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from tripgate.announce import announce, live_table
 from tripgate.clock import SystemClock
@@ -74,9 +72,9 @@ async def _serve(settings: Settings) -> None:
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
     handler.install(gateway.gate)
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
+    _end_at_a_signal()
     async with notifying(supervision(), gateway.guarded):
-        with _stopped_by_signal():
-            await gateway.start()
+        await gateway.start()
         try:
             async with serve_web(sites(gateway)), live_table(gateway):
                 await asyncio.to_thread(announce, settings, first_claim(gateway))
@@ -85,16 +83,21 @@ async def _serve(settings: Settings) -> None:
             await gateway.stop()
 
 
-@contextlib.contextmanager
-def _stopped_by_signal() -> Iterator[None]:
-    """SIGTERM ends a start that waits as it ends a gateway that runs: everything is put back."""
+def _end_at_a_signal() -> None:
+    """A signal ends a start that waits as it ends a gateway that runs (which takes the handlers
+    over): everything is put back, and a second signal does not interrupt that."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+    asked = False
+
+    def end() -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            task.cancel()
+
+    for number in runner.SIGNALS:
+        loop.add_signal_handler(number, end)
 
 
 def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:

@@ -27,6 +27,13 @@ def resident(one: Gateway) -> int:
     return pages * resource.getpagesize()
 
 
+def answers(port: int) -> bool:
+    """Somebody listens there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+        return True
+    return False
+
+
 @pytest.fixture
 def many_files() -> Iterator[None]:
     """Room for the test's own ends of many connections."""
@@ -64,6 +71,28 @@ def test_a_signal_ends_it_and_its_ledger_with_nothing_on_stderr(
     assert fresh.process.wait(5) == 0
     assert not Path(f"/proc/{pid}").exists()
     assert "Traceback" not in fresh.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_while_it_tells_its_addresses_is_a_clean_end(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    one = Gateway(tmp_path / "state")
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.set_blocking(writer, True)  # who writes to it now waits until somebody reads
+    env = environment(PYTHONUNBUFFERED="1")
+    process = subprocess.Popen(one.command(), env=env, stdout=writer)
+    os.close(writer)
+    with open(reader, "rb") as told:
+        assert within(10, lambda: answers(one.portal))
+        process.send_signal(number)
+        told.read()
+    assert process.wait(10) == 0
+    assert not (one.state / "redis" / "valkey.pid").exists()
 
 
 def test_a_gateway_that_was_stopped_goes_on_where_it_stopped(fresh: Gateway) -> None:

@@ -2,21 +2,17 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.lab.lab import Lab, server4, wait_until
 from tests.lab.product import curl, product, web
 
 POOL = 3_000_000
 PAST_MOST = 262_144
-"""Windows are offered by device: two that share a limit may both be past it for a moment."""
 SETTINGS = f"""
 [network]
 guest_pool = "{POOL}B"
 """
 
 
-@pytest.mark.xfail(reason="a defect: devices that share a limit pass it by up to 516 KB together")
 def test_unknown_devices_share_the_pool_and_no_more(lab: Lab, tmp_path: Path) -> None:
     web(lab)
     lab.rate(lab.server, "eth0", "100mbit")

@@ -70,26 +70,27 @@ async def test_a_slice_depends_on_what_is_left_and_on_who_shares_it(
 ) -> None:
     ledger = await claimed(world)
     ask = replace(ASK, limits=limits(limit, target=PLAN), share={PLAN: share})
-    assert await ledger.grant(ask) == Grant(granted, final=left == 0, left=left)
+    assert await ledger.grant(ask) == Grant(granted, left == 0, left, ask.limits[0])
 
 
 async def test_the_last_64_kib_are_granted_whole_even_if_less_is_wanted(world: World) -> None:
     ledger = await claimed(world)
-    grant = await ledger.grant(replace(ASK, want=1, limits=limits(64 * KIB)))
-    assert grant == Grant(64 * KIB, final=True, left=0)
+    ask = replace(ASK, want=1, limits=limits(64 * KIB))
+    assert await ledger.grant(ask) == Grant(64 * KIB, True, 0, ask.limits[0])
 
 
 async def test_the_tightest_scope_decides(world: World) -> None:
     ledger = await claimed(world)
     both = limits(300 * KIB) + limits(MIB, target=PLAN)
-    assert await ledger.grant(replace(ASK, limits=both)) == Grant(300 * KIB, final=True, left=0)
+    grant = await ledger.grant(replace(ASK, limits=both))
+    assert grant == Grant(300 * KIB, final=True, left=0, binding=both[0])
 
 
 async def test_a_final_unit_of_one_scope_is_cut_by_the_share_of_another(world: World) -> None:
     ledger = await claimed(world)
     both = limits(60 * KIB) + limits(100 * KIB, target=PLAN)
     ask = replace(ASK, limits=both, share={PLAN: 10})
-    assert await ledger.grant(ask) == Grant(5 * KIB, left=55 * KIB)
+    assert await ledger.grant(ask) == Grant(5 * KIB, left=55 * KIB, binding=both[0])
 
 
 async def test_with_nothing_left_the_limit_that_binds_is_named(world: World) -> None:
@@ -127,7 +128,8 @@ async def test_grants_of_a_lease_add_up(world: World) -> None:
 async def test_a_grant_whose_reply_was_lost_is_given_again_not_granted_again(world: World) -> None:
     ledger = await claimed(world)
     ask = replace(ASK, limits=limits(10 * MIB))
-    assert await ledger.grant(ask) == await ledger.grant(ask) == Grant(MIB, left=9 * MIB)
+    first = await ledger.grant(ask)
+    assert first == await ledger.grant(ask) == Grant(MIB, left=9 * MIB, binding=ask.limits[0])
     assert await counter(ledger) == (0, MIB)
 
 
@@ -135,13 +137,13 @@ async def test_a_lost_reply_of_the_final_unit_is_final_again(world: World) -> No
     ledger = await claimed(world)
     ask = replace(ASK, limits=limits(MIB))
     await ledger.grant(ask)
-    assert await ledger.grant(ask) == Grant(MIB, final=True, left=0)
+    assert await ledger.grant(ask) == Grant(MIB, True, 0, ask.limits[0])
 
 
 async def test_a_grant_that_the_store_lost_is_reserved_again_first(world: World) -> None:
     ledger = await claimed(world)
     grant = await ledger.grant(replace(ASK, have=3 * MIB, limits=limits(10 * MIB)))
-    assert grant == Grant(4 * MIB, left=6 * MIB)
+    assert (grant.granted, grant.left) == (4 * MIB, 6 * MIB)
     assert await counter(ledger) == (0, 4 * MIB)
 
 

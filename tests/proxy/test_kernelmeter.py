@@ -440,3 +440,50 @@ async def test_flows_get_what_was_set_aside_for_packets_before_they_are_refused(
     while flow.meter.take_down(10_000) or await world.desk.more(world.account):
         pass
     assert (world.account.budget.held, world.account.budget.left) == (0, 0)
+
+
+async def test_what_flows_take_while_the_last_count_is_settled_does_not_refuse_them(
+    world: KernelWorld,
+) -> None:
+    """What had arrived is in the count; taken again as an estimate it would seem used twice."""
+    await world.cap(MB)
+    flow = world.flow()
+    assert await world.move(flow, MB) == MB
+    world.counters.count(world.phone.slot, Volume(0, MB - 10_000))
+    count_and_settle = world.settler.count_and_settle
+
+    async def take_meanwhile() -> None:
+        await count_and_settle()
+        flow.meter.take_down(MB)
+
+    world.desk.settle_now = take_meanwhile
+    world.clock.now += 1.0
+    assert await world.desk.more(world.account)
+    assert flow.alive
+
+
+async def test_what_one_device_is_granted_of_a_shared_limit_is_not_left_to_another(
+    world: KernelWorld,
+) -> None:
+    tab = await tablet(world)
+    await world.edit(lambda now: book.set_cap(now, Cap(PLAN, Period.DAY, 100 * MB)))
+    world.meter.present = {tab}
+    await world.look()
+    world.meter.present = {tab, world.phone.id}
+    before = world.desk.account(tab).beyond
+    await world.look()
+    granted = world.account.budget.granted
+    assert granted
+    assert world.desk.account(tab).beyond == before - granted
+
+
+async def test_who_shares_a_limit_has_a_share_of_what_is_left_beyond_the_leases(
+    world: KernelWorld,
+) -> None:
+    tab = await tablet(world)
+    await world.edit(lambda now: book.set_cap(now, Cap(PLAN, Period.DAY, 100 * MB)))
+    world.meter.present = {tab, world.phone.id}
+    await world.look()
+    granted = [world.desk.account(one).budget.granted for one in (tab, world.phone.id)]
+    assert world.account.beyond
+    assert 2 * world.account.beyond <= 100 * MB - max(granted)

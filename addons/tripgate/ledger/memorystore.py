@@ -135,10 +135,7 @@ class MemoryStore:
         if lease.granted > request.have:
             return self._granted(lease, tightest, reached)
         if tightest and self._left(tightest) <= 0:
-            used = self.counts[tightest.target, tightest.period].used
-            return Grant(
-                lease.granted, left=0, binding=tightest, binding_used=used, reached=reached
-            )
+            return replace(self._granted(lease, tightest, reached), final=False)
         offering = [limit for limit in limited if limit not in reached]
         self._raise(lease, request, offering)
         if lease.granted:
@@ -146,8 +143,11 @@ class MemoryStore:
         return self._granted(lease, tightest, reached)
 
     def _granted(self, lease: Lease, tightest: Limit | None, reached: tuple[Limit, ...]) -> Grant:
-        left = max(0, self._left(tightest)) if tightest else None
-        return Grant(lease.granted, final=left == 0, left=left, reached=reached)
+        if tightest is None:
+            return Grant(lease.granted, reached=reached)
+        left = max(0, self._left(tightest))
+        used = self.counts[tightest.target, tightest.period].used
+        return Grant(lease.granted, left == 0, left, tightest, used, reached=reached)
 
     def _raise(self, lease: Lease, request: GrantRequest, limited: Iterable[Limit]) -> None:
         """Rules 4 to 7."""

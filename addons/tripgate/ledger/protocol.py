@@ -55,7 +55,8 @@ class GrantRequest:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """``granted`` is cumulative; unchanged means refused, ``binding`` says by which limit.
+    """``granted`` is cumulative; unchanged means refused. ``binding`` is the limit with the least
+    left, of which ``binding_used`` is used: the one that refuses.
 
     ``final`` is RFC 8506's final unit (section 5.6): there is no more after this.
     ``reached`` are the soft limits that have nothing left: bytes go on, slower.

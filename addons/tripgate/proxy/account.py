@@ -110,7 +110,9 @@ class Account:
         self.closing: list[Lease] = []
         self.refusal: Refusal | None = None
         self.beyond: int | None = None
-        """Bytes that the limits leave beyond the lease; ``None``: no limit."""
+        """This device's share of what the limits leave beyond the leases; ``None``: no limit."""
+        self.tightest: Limit | None = None
+        """The limit that ``beyond`` is about, as of the last grant."""
         self.reached: tuple[Limit, ...] = ()
         """Soft limits that are used up, as the last grant said."""
         self.stirred = False
@@ -139,6 +141,11 @@ class Account:
     def exhausted(self) -> bool:
         """There is not even a packet's worth left, and no more to be had."""
         return self.refusal is not None and self.budget.left < PACKET
+
+    @property
+    def sure(self) -> int:
+        """Bytes that are left by what is known for certain."""
+        return self.budget.left
 
     def grown(self) -> None:
         """A grant has raised the budget."""

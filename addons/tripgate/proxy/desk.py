@@ -20,7 +20,7 @@ from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Kind, Limit, Period
+from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Kind, Limit, Period, Target
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
 from tripgate.ledger.protocol import (
@@ -294,7 +294,7 @@ class LeaseDesk:
                 # say what was used: settle first, then take no for an answer.
                 asked_again = True
                 await self.settle_now()
-                if lease.budget.left >= PACKET:  # estimates had it empty, the count does not
+                if account.sure >= PACKET:  # estimates had it empty, the count does not
                     return
             elif not lease.rotate:
                 lease.budget.final = True
@@ -305,12 +305,29 @@ class LeaseDesk:
         raise LedgerDown("the settings change faster than a lease can be granted: try again")
 
     def _grow(self, account: Account, lease: Lease, grant: Grant) -> None:
-        account.beyond = grant.left
+        self._take_from_others(account, lease, grant.granted - lease.budget.granted)
+        account.tightest = grant.binding
+        if grant.left is not None and grant.binding is not None:
+            account.beyond = grant.left // self._shares(account)[grant.binding.target]
+        else:
+            account.beyond = None
         account.reached = grant.reached
         lease.budget.grow(grant.granted, self.clock.monotonic())
         lease.budget.final = grant.final
         account.refusal = None
         account.grown()
+
+    def _take_from_others(self, account: Account, lease: Lease, volume: int) -> None:
+        """What one device is granted out of a shared limit is not left to the others."""
+        for other in self.accounts.values():
+            if other is not account and other.beyond is not None and other.tightest in lease.limits:
+                other.beyond = max(0, other.beyond - volume)
+                other.hold()
+
+    def _shares(self, account: Account) -> Mapping[Target, int]:
+        device = self.book.devices.get(account.device) or _gone(account.device)
+        active = [device for device, account in self.accounts.items() if account.active]
+        return limits.shares(self.book, device, active)
 
     async def _ready_lease(self, account: Account) -> Lease:
         if account.lease and account.lease.rotate:
@@ -325,14 +342,13 @@ class LeaseDesk:
         return account.lease
 
     async def _grant(self, account: Account, lease: Lease) -> Grant:
-        device = self.book.devices.get(account.device) or _gone(account.device)
         request = GrantRequest(
             lease=lease.id,
             device=account.device,
             have=lease.budget.granted,
             want=lease.budget.want,
             limits=lease.limits,
-            share=limits.shares(self.book, device, self._active()),
+            share=self._shares(account),
             book_version=self.version,
             trusted=self.clock.trusted(),
             now=int(self.clock.wall()),
@@ -355,9 +371,6 @@ class LeaseDesk:
             trusted=self.clock.trusted(),
         )
         await self.stores.journal.granted(record)
-
-    def _active(self) -> list[str]:
-        return [device for device, account in self.accounts.items() if account.active]
 
     def answered(self) -> None:
         """A settlement was recorded: the ledger is up, unless it lately could not grant (a server

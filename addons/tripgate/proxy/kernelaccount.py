@@ -84,6 +84,13 @@ class KernelAccount(Account):
         return self.refusal is not None and self.budget.left + self.budget.held < PACKET
 
     @property
+    def sure(self) -> int:
+        """By the last reading. Flows go on taking estimates while it is settled, also of what had
+        arrived and was in it."""
+        budget = self.budget
+        return 0 if budget.revoked else budget.granted - budget.counted - self._unsent()
+
+    @property
     def active(self) -> bool:
         """Packets ask nobody: who is there may move something at any time."""
         return self.present or super().active

@@ -14,6 +14,8 @@ from mitmproxy.master import Master
 
 from tripgate.proxy.hooks import OPTIONS, Hooks
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class ListenError(Exception):
     """A proxy address could not be bound; the text is for a person."""
@@ -31,6 +33,6 @@ def make_master(hooks: Hooks, modes: Sequence[str]) -> Master:
 async def run(master: Master) -> None:
     """Serve until SIGINT or SIGTERM."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         loop.add_signal_handler(number, master.shutdown)
     await master.run()

@@ -21,7 +21,8 @@
 -- ARGV: JSON {gateway, instance, version, lease, device, have, want, trusted,
 --             limits: [[target, period, start, limit or -1, share, soft], ...]}
 -- Returns {'fenced'}, {'stale'} or {'ok', granted, final, left beyond it or '' where nothing limits,
---   the limit that refuses (from 1) or 0, its used, the soft limits reached (from 1, by commas)}.
+--   the limit with the least left (from 1) or 0, its used, the soft limits reached (from 1, by
+--   commas)}.
 
 local FINAL = 65536
 local ask = cjson.decode(ARGV[1])
@@ -86,7 +87,7 @@ local function room()
   return least, binding, offer, final, table.concat(reached, ',')
 end
 
-local function answer(left, binding, reached)
+local function answer(left, binding, reached, final)
   local used = 0
   if binding > 0 then
     local limit = ask.limits[binding]
@@ -96,17 +97,17 @@ local function answer(left, binding, reached)
     save_lease(record)
   end
   save_scopes()
-  return {'ok', digits(record.granted), left and left <= 0 and binding == 0 and '1' or '0',
+  return {'ok', digits(record.granted), final and left and left <= 0 and '1' or '0',
     left and digits(math.max(0, left)) or '', digits(binding), digits(used), reached}
 end
 
 join()
 local least, binding, offer, final, reached = room()
 if record.granted > ask.have then
-  return answer(least, 0, reached)
+  return answer(least, binding, reached, true)
 end
 if least and least <= 0 then
-  return answer(least, binding, reached)
+  return answer(least, binding, reached, false)
 end
 local over = math.max(0, record.settled - record.granted)
 local slice = math.max(0, ask.want - over)
@@ -115,4 +116,4 @@ if offer then
 end
 record.granted = record.granted + (slice > 0 and over or math.min(ask.want, over)) + slice
 post(record, slice, 0)
-return answer(least and least - slice, 0, reached)
+return answer(least and least - slice, binding, reached, true)
