@@ -87,7 +87,7 @@ def test_a_signal_that_comes_while_it_tells_its_addresses_is_a_clean_end(
     env = environment(PYTHONUNBUFFERED="1")
     process = subprocess.Popen(one.command(), env=env, stdout=writer)
     os.close(writer)
-    with open(reader, "rb") as told:
+    with os.fdopen(reader, "rb") as told:
         assert within(10, lambda: answers(one.portal))
         process.send_signal(number)
         told.read()
