@@ -88,12 +88,19 @@ def observe(sock: socket.socket) -> Seen:
 
 @contextlib.contextmanager
 def origin(
-    talk: Conversation, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    talk: Conversation,
+    *,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    window: int | None = None,
 ) -> Iterator[Origin]:
-    """Serve ``talk`` on a port of its own until the block ends."""
+    """Serve ``talk`` on a port of its own until the block ends. Clients may send ``window`` bytes
+    ahead; ``None``: as many as the kernel likes."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, 0), family=family, backlog=256)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+    if window is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window // 2)  # it doubles
     server = Origin(listener.getsockname()[1], host)
     stop = threading.Event()
 

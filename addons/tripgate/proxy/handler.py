@@ -13,7 +13,10 @@ Rules
    and CONNECT, mitmproxy's reply over SOCKS 5. Happy Eyeballs is the gateway's own here, all
    addresses were tried; a reset at once is for clients that chose the address themselves (the
    router's relay).
-6. Credentials are for the gateway: they are taken out of a request before it goes on.
+6. A server's reset is the client's too in a tunnel and in an upload (a polite close would make a
+   truncated download look complete, and an upload would go on into nothing), once it had ``TOLD_S``
+   to read what came before it.
+7. Credentials are for the gateway: they are taken out of a request before it goes on.
 """
 
 import asyncio
@@ -36,6 +39,7 @@ from tripgate.proxy.socks import SocksLayer
 from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
 
 HEAD_S = 5.0
+TOLD_S = 1.0
 CREDENTIALS = "proxy-authorization"
 CHALLENGED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
@@ -175,6 +179,16 @@ class Handler(mode_servers.ProxyConnectionHandler):
             return
         await self._serve(command, data, flow, reader, writer)
 
+    @property
+    def _tunnels(self) -> bool:
+        """The client speaks to the server, not to a proxy of HTTP requests."""
+        return self.request is None or self.request.method == "CONNECT"
+
+    @property
+    def _uploads(self) -> bool:
+        """A request's body is still on its way."""
+        return self.request is not None and self.request.timestamp_end is None
+
     async def _dial(
         self, command: commands.OpenConnection
     ) -> tuple[Flow, asyncio.StreamReader, asyncio.StreamWriter]:
@@ -184,8 +198,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         if server.transport_protocol != "tcp" or not server.address:
             raise OSError("only TCP to a named destination is carried")
         host, port = str(server.address[0]), int(server.address[1])
-        tunnel = self.request is None or self.request.method == "CONNECT"
-        device = await self.gate.admit(self.who, self.gate.name(host), tunnel=tunnel)
+        device = await self.gate.admit(self.who, self.gate.name(host), tunnel=self._tunnels)
         server.timestamp_start = time.time()
         account = self.gate.desk.account(device)
         window, mark = account.first_window() // DOUBLED, self.gate.mark(device)
@@ -225,6 +238,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
             await self.handle_connection(server)
         finally:
             metered.close()
+            if reader.exception() is not None and (self._tunnels or self._uploads):
+                asyncio.get_running_loop().call_later(TOLD_S, self.abort)
             server.timestamp_end = time.time()
             await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
 
