@@ -45,7 +45,7 @@ def test_what_was_held_back_is_counted_and_listed(fresh: Gateway) -> None:
 
 def test_a_live_download_of_a_newly_paused_service_is_cut_within_a_second(fresh: Gateway) -> None:
     with origin(http_talk) as server:
-        client = slow_download(fresh, f"{server.url}/{200 * MB}", rate="1M")
+        client = slow_download(fresh, f"{server.url}/{200 * MB}", rate="8M")
         assert within(5, lambda: fresh.json("status")["flows"] == 1)
         fresh.run("policy", "pause", "unknown")
         assert within(1, lambda: fresh.json("status")["flows"] == 0)

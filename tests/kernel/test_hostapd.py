@@ -46,6 +46,7 @@ async def running(folder: Path, told: AccessPoint, *absent: str) -> AsyncIterato
     try:
         await wait_until(lambda: control.exists() or child.trouble)
         assert child.trouble is None, child.outlet.last
+        await ask(control, "PING")  # the socket is there before the files are read
         yield control
     finally:
         await child.stop()
