@@ -55,6 +55,14 @@ def test_uplink_ingress_is_counted_without_a_verdict_before() -> None:
     assert not any(re.search("drop|reject|return|accept", rule) for rule in _rules("count_in"))
 
 
+def test_what_conntrack_does_not_know_is_asked_of_the_relays_socket_before_it_is_counted() -> None:
+    rules = _rules("count_in")
+    asked = next(n for n, rule in enumerate(rules) if "socket mark" in rule)
+    counted = next(n for n, rule in enumerate(rules) if rule.startswith("update @down"))
+    assert rules[asked].startswith("meta mark 0 ")
+    assert asked < counted
+
+
 def test_forwarding_is_denied_by_policy() -> None:
     assert "forward { type filter hook forward priority 0; policy drop; }" in render(SPEC, {})
 

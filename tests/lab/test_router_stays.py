@@ -131,7 +131,8 @@ def test_an_uplink_that_comes_and_goes_is_counted_once(
     used = gateway.rest()
     for number in (1, 2):
         truth = lab.truth(server4(number)) + MET
-        assert abs(used[f"phone-{number}"].total - truth.total) <= truth.total / 100
+        # What was on the wire when it was cut is the carrier's count alone.
+        assert abs(used[f"phone-{number}"].total - truth.total) * 400 <= truth.total
 
 
 def _cable(lab: Lab) -> None:
