@@ -68,6 +68,7 @@ class Router:
         self._gate: RouterGate
         self._login: UplinkLogin
         self._children: list[Child] = []
+        self._resolver: tuple[Child, Resolver] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._drain = BoxDrain(folder.path / "held-units")
 
@@ -127,7 +128,7 @@ class Router:
             canaries=dns.canaries,
         )
         folder = self._folder.path
-        await self._start(dnsmasq.resolver(told, folder), names)
+        self._resolver = await self._start(dnsmasq.resolver(told, folder), names), told
         await self._start(dnsmasq.captive(lan, CAPTIVE_PORT, folder), None)
         if self.settings.hotspot is not None:
             control = folder / "hostapd"
@@ -137,10 +138,11 @@ class Router:
             self._beacon = Beacon(self._desk, control / self.doors.link)
             await self._start(hostapd.access_point(point, folder), None)
 
-    async def _start(self, spec: Spec, names: DnsLog | None) -> None:
+    async def _start(self, spec: Spec, names: DnsLog | None) -> Child:
         child = Child(spec, self._folder.path, names.line if names else None)
         await child.start()
         self._children.append(child)
+        return child
 
     def _listen(self) -> None:
         relay = Relay(
@@ -176,14 +178,23 @@ class Router:
             if self.meter.thirsty:
                 self._read_early()
             self.lan.follow()
-            self._follow_login()
+            await self._follow_login()
 
-    def _follow_login(self) -> None:
+    async def _follow_login(self) -> None:
         device = self._login.device()
         try:
             self.doors.let_log_in(device.slot if device else None)
+            await self._answer_private(device is not None)
         except OSError as error:
             log.error("the login at the uplink's portal is not opened or closed: %s", error)
+
+    async def _answer_private(self, wanted: bool) -> None:
+        """The name of a hotel's portal often has a private address: it is an answer while somebody
+        logs in there. What is behind it is refused to all others as ever."""
+        if self._resolver is not None and self._resolver[1].rebind != wanted:
+            child, told = self._resolver[0], replace(self._resolver[1], rebind=wanted)
+            await child.change(dnsmasq.resolver(told, self._folder.path))
+            self._resolver = child, told
 
     def _read_early(self) -> None:
         """The settlement's own reading is the one that complains."""

@@ -15,6 +15,8 @@ from tripgate.ledger.registry import RedisRegistry
 from tripgate.statefolder import StateFolder
 
 PORTAL = "10.99.0.1"
+NAME = "login.hotel.example"
+DNS = server4(9)
 
 
 @pytest.fixture
@@ -52,6 +54,24 @@ def test_only_the_owners_device_that_logs_in_reaches_the_uplinks_portal(
     wait_until(lambda: gateway.reaches(1, address), "a ping of the portal", 5)
     assert curl(lab, 2, f"http://{address}/1000").stdout.startswith("000")
     assert not gateway.reaches(2, address)
+
+
+def test_the_portals_name_may_have_a_private_address_while_somebody_logs_in(
+    lab: Lab, tmp_path: Path
+) -> None:
+    names = ["dnsmasq", "-k", "-C", "/dev/null", "-x", "", "-R", "-h", f"-a{DNS}", "-z"]
+    lab.spawn(lab.server, [*names, f"--address=/{NAME}/{PORTAL}"])
+    with product(lab, tmp_path, settings=f'[dns]\nservers = ["{DNS}"]\n') as gateway:
+        gateway.admit(1)
+        _own(gateway)
+        assert _looked_up(lab) == ""
+        gateway.run("uplink", "login")
+        wait_until(lambda: _looked_up(lab) == PORTAL, "the portal's address", 5)
+
+
+def _looked_up(lab: Lab) -> str:
+    argv = ["dig", "+short", "+tries=2", "+time=2", "@10.77.0.1", NAME]
+    return lab.run(lab.device(1), argv, check=False).stdout.strip()
 
 
 def test_on_an_unmetered_uplink_caps_rest_and_counting_goes_on(lab: Lab, gateway: Product) -> None:
