@@ -6,7 +6,9 @@ The truth is ``tcpi_bytes_acked`` and ``tcpi_bytes_received`` of the origin's ow
 import asyncio
 import socket
 import ssl
+import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 
@@ -17,6 +19,7 @@ import websockets
 from tests.e2e.clients import curl, curl_command, read_until, tunnel
 from tests.origin import Conversation, Origin, Seen, echo_talk, http_talk, origin
 from tests.running import Gateway
+from tripgate.proxy.handler import TOLD_S
 from tripgate.proxy.streams import BACKLOG_S
 
 MB = 1_000_000
@@ -203,8 +206,38 @@ def test_a_server_that_resets_in_mid_upload_is_metered(running: Gateway, via: st
 def test_a_servers_reset_ends_the_clients_upload(running: Gateway, via: str) -> None:
     with origin(reset_upload_talk(2 * MB)) as server:
         began = time.monotonic()
-        curl(running, f"{server.url}/put", "-T", "/dev/zero", via=via)
+        done = curl(running, f"{server.url}/put", "-T", "/dev/zero", via=via)
         assert time.monotonic() - began < BACKLOG_S / 2
+        assert done.code != 0 or done.status == 502
+        assert server.settled(1)[0].received >= 2 * MB
+
+
+def test_another_servers_reset_does_not_end_an_upload(running: Gateway) -> None:
+    """Both are on the client's one connection; the first has answered and was kept alive."""
+    over = threading.Event()
+
+    def answer_then_reset(sock: socket.socket) -> None:
+        sock.recv(65536)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        over.wait(5)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise ConnectionResetError
+
+    with (
+        origin(answer_then_reset) as first,
+        origin(http_talk) as second,
+        socket.create_connection(("127.0.0.1", running.proxy)) as client,
+    ):
+        client.settimeout(10)
+        client.sendall(f"GET {first.url}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        read_until(client, b"ok")
+        head = f"PUT {second.url}/put HTTP/1.1\r\nHost: b\r\nContent-Length: 2000\r\n\r\n"
+        client.sendall(head.encode() + bytes(1000))
+        over.set()
+        first.settled(1)
+        time.sleep(2 * TOLD_S)
+        client.sendall(bytes(1000))
+        assert b" 200 " in read_until(client, b"\r\n\r\n")
 
 
 def test_a_server_that_speaks_first_is_metered_through_connect(running: Gateway) -> None:

@@ -19,6 +19,7 @@ from tripgate.core.policybook import set_policy
 from tripgate.kernel.posted import PostedPage
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress
+from tripgate.proxy.account import Refusal
 from tripgate.proxy.desk import AGAIN_LEDGER_S
 from tripgate.proxy.kernelaccount import SHARED_FROM, SLICE_LEAST, KernelAccount
 from tripgate.proxy.kernelmeter import KernelMeter
@@ -457,6 +458,7 @@ async def test_what_flows_take_while_the_last_count_is_settled_does_not_refuse_t
         flow.meter.take_down(MB)
 
     world.desk.settle_now = take_meanwhile
+    world.account.refusal = Refusal("ledger", at=world.clock.now)
     world.clock.now += 1.0
     assert await world.desk.more(world.account)
     assert flow.alive

@@ -295,6 +295,7 @@ class LeaseDesk:
                 asked_again = True
                 await self.settle_now()
                 if account.sure >= PACKET:  # estimates had it empty, the count does not
+                    account.refusal = None
                     return
             elif not lease.rotate:
                 lease.budget.final = True

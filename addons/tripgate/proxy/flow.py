@@ -11,7 +11,10 @@ Rules
 """
 
 import asyncio
+import fcntl
 import socket
+import struct
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +42,16 @@ def reset(transport: asyncio.WriteTransport) -> None:
     if sock is not None and not transport.is_closing():
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, upstream.RESET_ON_CLOSE)
     transport.abort()
+
+
+def undelivered(transport: asyncio.WriteTransport) -> bool:
+    """The other side has not got everything that was written."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or transport.is_closing():
+        return False
+    if transport.get_write_buffer_size():
+        return True
+    return bool(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
 
 
 class Flow:

@@ -14,8 +14,8 @@ Rules
    addresses were tried; a reset at once is for clients that chose the address themselves (the
    router's relay).
 6. A server's reset is the client's too in a tunnel and in an upload (a polite close would make a
-   truncated download look complete, and an upload would go on into nothing), once it had ``TOLD_S``
-   to read what came before it.
+   truncated upload look complete, or let it go on into nothing), once it has read what came before
+   it, ``TOLD_S`` later at the soonest.
 7. Credentials are for the gateway: they are taken out of a request before it goes on.
 """
 
@@ -25,7 +25,7 @@ import time
 from typing import Any, cast
 
 from mitmproxy import http
-from mitmproxy.connection import Connection, ConnectionState
+from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.proxy import commands, events, mode_servers, mode_specs, server_hooks
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.server import ConnectionIO
@@ -33,13 +33,14 @@ from mitmproxy.proxy.server import ConnectionIO
 from tripgate.core import proxyuser
 from tripgate.core.meter import Meter
 from tripgate.proxy import dial
-from tripgate.proxy.flow import DOUBLED, Flow, reset
+from tripgate.proxy.flow import DOUBLED, Flow, reset, undelivered
 from tripgate.proxy.gate import Gate, Turned
 from tripgate.proxy.socks import SocksLayer
 from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
 
 HEAD_S = 5.0
 TOLD_S = 1.0
+TOLD_MOST = 30
 CREDENTIALS = "proxy-authorization"
 CHALLENGED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
@@ -184,6 +185,21 @@ class Handler(mode_servers.ProxyConnectionHandler):
         """The client speaks to the server, not to a proxy of HTTP requests."""
         return self.request is None or self.request.method == "CONNECT"
 
+    def _pass_on_reset(self, server: Server) -> None:
+        """Rule 6."""
+        request = self.request
+        to_it = request is not None and (request.host, request.port) == server.address
+        if self._tunnels or (to_it and self._uploads):
+            asyncio.get_running_loop().call_later(TOLD_S, self._reset_told, request, TOLD_MOST)
+
+    def _reset_told(self, request: http.Request | None, looks: int) -> None:
+        if self.request is not request or not (self._tunnels or self._uploads):
+            return  # it has got over it
+        if looks and undelivered(self._client_writer.transport):
+            asyncio.get_running_loop().call_later(TOLD_S, self._reset_told, request, looks - 1)
+        else:
+            self.abort()
+
     @property
     def _uploads(self) -> bool:
         """A request's body is still on its way."""
@@ -238,8 +254,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
             await self.handle_connection(server)
         finally:
             metered.close()
-            if reader.exception() is not None and (self._tunnels or self._uploads):
-                asyncio.get_running_loop().call_later(TOLD_S, self.abort)
+            if reader.exception() is not None:
+                self._pass_on_reset(server)
             server.timestamp_end = time.time()
             await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
 
