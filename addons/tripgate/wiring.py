@@ -33,7 +33,7 @@ from tripgate.proxy.stats import Stats
 from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import Identity, StateFolder
-from tripgate.supervise import supervised
+from tripgate.supervise import end_all, supervised
 
 AGAIN_S = 0.5
 DRAIN_S = 1.0
@@ -139,9 +139,7 @@ class Gateway:
             log.warning("the ledger did not answer: the journal settles at the next start")
 
     async def _end_tasks(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
 
     def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.add(asyncio.ensure_future(supervised(name, work)))

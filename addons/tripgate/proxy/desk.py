@@ -33,6 +33,7 @@ from tripgate.ledger.protocol import (
 from tripgate.proxy.account import Account, Lease, Refusal
 from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
+from tripgate.supervise import end_all
 
 RETRY_S = 5.0
 RETRY_EVERY_S = 0.25
@@ -200,10 +201,7 @@ class LeaseDesk:
     async def close(self) -> None:
         """Nothing is asked for any more; what is under way ends."""
         self._closed = True
-        asking = list(self._asking.values())
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+        await end_all(list(self._asking.values()))
 
     def low(self, account: Account) -> None:
         """Ask ahead, while there still is budget."""
