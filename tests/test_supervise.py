@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tripgate.clock import SystemClock
+from tripgate.ending import end_all
 from tripgate.settings import Settings
-from tripgate.supervise import end_all, supervised
+from tripgate.supervise import supervised
 from tripgate.wiring import Gateway
 
 

@@ -7,7 +7,7 @@ is granted meanwhile runs out by itself.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 AGAIN_S = 1.0
 
@@ -25,12 +25,3 @@ async def supervised(name: str, work: Callable[[], Awaitable[None]]) -> None:
                 log.exception("%s failed and begins again: %s", name, error)
             said = repr(error)
         await asyncio.sleep(AGAIN_S)
-
-
-async def end_all(tasks: Collection[asyncio.Future[None]]) -> None:
-    """Cancel tasks until they have ended: a cancellation may be lost on its way (a wait that is
-    over in the same turn of the loop, before Python 3.12), and the task goes on."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=AGAIN_S)

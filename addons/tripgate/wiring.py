@@ -14,6 +14,7 @@ from typing import Any
 from tripgate import __version__, catalogue
 from tripgate.clock import Clock
 from tripgate.core.book import Book
+from tripgate.ending import end_all
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress, boot_id
@@ -33,7 +34,7 @@ from tripgate.proxy.stats import Stats
 from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import Identity, StateFolder
-from tripgate.supervise import end_all, supervised
+from tripgate.supervise import supervised
 
 AGAIN_S = 0.5
 DRAIN_S = 1.0

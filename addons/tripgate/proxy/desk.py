@@ -21,6 +21,7 @@ from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
 from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Kind, Limit, Period, Target
+from tripgate.ending import end_all
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
 from tripgate.ledger.protocol import (
@@ -33,7 +34,6 @@ from tripgate.ledger.protocol import (
 from tripgate.proxy.account import Account, Lease, Refusal
 from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
-from tripgate.supervise import end_all
 
 RETRY_S = 5.0
 RETRY_EVERY_S = 0.25
