@@ -35,7 +35,6 @@ def prerouting_chains(spec: RouterSpec) -> dict[str, Chain]:
                 "meta mark set ct mark",
                 # Its entry went with an uplink that is back: the relay's socket knows whose it is.
                 f"meta mark 0 meta l4proto tcp meta mark set socket mark {_SLOT}",
-                "ct mark 0 meta mark != 0 ct mark set meta mark",
                 # Untracked or unasked, and yet the box's own: without it there is no uplink.
                 f"icmpv6 type {{ {_UPLINK_ND}, mld-listener-query }} meta mark set {marks.GATEWAY}",
                 f"udp dport {{ 68, 546 }} meta mark 0 meta mark set {marks.GATEWAY}",
