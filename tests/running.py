@@ -27,8 +27,8 @@ _PORTS = iter(range(20_000 + 5_000 * _WORKER, 25_000 + 5_000 * _WORKER))
 
 
 def free_port() -> int:
-    """A port that nobody listens on, never the same twice, of this worker's own and (of two workers)
-    below those that the kernel gives to clients: nobody takes it before it is used."""
+    """A port that nobody listens on, never the same twice: of this worker's own range, below those
+    that the kernel gives to clients, so that nobody takes it before it is used."""
     for port in _PORTS:
         with contextlib.suppress(OSError), socket.create_server(("", port)):
             return port
