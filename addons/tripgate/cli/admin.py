@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from tripgate.cli.command import present
+from tripgate.cli.command import Change, edit, present
+from tripgate.cli.documents import DeviceDocument, device_named
+from tripgate.cli.names import device_names
 from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import facts
 from tripgate.cli.store import no_gateway
+from tripgate.core.book import claim_device, disown_devices
 from tripgate.portal.claim import ensure
 from tripgate.statefind import find
 
@@ -40,6 +43,39 @@ def claim(
         raise no_gateway(folder)
     code = ensure(folder, renew=renew)
     present(ClaimDocument(code=code.code, tries=code.left), _draw, as_json=as_json)
+
+
+@app.command("enroll", epilog=example("tripgate admin enroll phone"))
+def enroll(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A device.", autocompletion=device_names)
+    ],
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Make a device an owner's too: it is let in, and manages others at the portal."""
+    change = Change("admin enroll", lambda book: (claim_device(book, name), name))
+    edit(state, change, lambda read: device_named(read, name), _draw_enrolled, as_json=as_json)
+
+
+@app.command("reset", epilog=example("tripgate admin reset"))
+def reset(state: State = None, as_json: Json = False) -> None:
+    """No device is an owner's any more, and a new code makes the next one.
+
+    The devices stay let in. For an owner's phone that was lost or sold.
+    """
+    change = Change("admin reset", lambda book: (disown_devices(book), "no owner"))
+    edit(state, change, lambda _: _renewed(state), _draw, as_json=as_json)
+
+
+def _renewed(state: State) -> ClaimDocument:
+    """Only when no owner is left: a code that is void before is one with which nobody gets in."""
+    code = ensure(find(state), renew=True)
+    return ClaimDocument(code=code.code, tries=code.left)
+
+
+def _draw_enrolled(document: DeviceDocument) -> "RenderableType":
+    return facts((("device", document["name"]), ("may", "manage all devices at the portal")))
 
 
 def _draw(document: ClaimDocument) -> "RenderableType":

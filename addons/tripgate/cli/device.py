@@ -7,7 +7,7 @@ import typer
 
 from tripgate.cli.cells import caps, moment, volume
 from tripgate.cli.command import Change, edit, now, show
-from tripgate.cli.documents import DeviceDocument, Snapshot, device_document, device_documents
+from tripgate.cli.documents import DeviceDocument, Snapshot, device_documents, device_named
 from tripgate.cli.names import device_names, person_names
 from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, note, table
@@ -61,7 +61,7 @@ def list_(state: State = None, as_json: Json = False) -> None:
 @app.command("show", epilog=example("tripgate device show phone"))
 def show_(name: Name, state: State = None, as_json: Json = False) -> None:
     """One device."""
-    show(state, lambda read: _document(read, name), _draw_one, as_json=as_json)
+    show(state, lambda read: device_named(read, name), _draw_one, as_json=as_json)
 
 
 @app.command("name", epilog=example("tripgate device name dev-4k7q phone"))
@@ -75,7 +75,7 @@ def rename(
     change = Change(
         "device name", lambda book: (rename_device(book, name, new), f"{name} to {new}")
     )
-    edit(state, change, lambda read: _document(read, new), _draw_one, as_json=as_json)
+    edit(state, change, lambda read: device_named(read, new), _draw_one, as_json=as_json)
 
 
 @app.command("approve", epilog=example("tripgate device approve phone --person maria"))
@@ -91,14 +91,14 @@ def approve(
     """Let a device use the plan; with --person, also say whose it is."""
     detail = f"{name} for {person}" if person else name
     change = Change("device approve", lambda book: (approve_device(book, name, person), detail))
-    edit(state, change, lambda read: _document(read, name), _draw_one, as_json=as_json)
+    edit(state, change, lambda read: device_named(read, name), _draw_one, as_json=as_json)
 
 
 @app.command("block", epilog=example("tripgate device block phone"))
 def block(name: Name, state: State = None, as_json: Json = False) -> None:
     """Stop a device at once; approve lets it back in."""
     change = Change("device block", lambda book: (block_device(book, name), name))
-    edit(state, change, lambda read: _document(read, name), _draw_one, as_json=as_json)
+    edit(state, change, lambda read: device_named(read, name), _draw_one, as_json=as_json)
 
 
 @app.command("forget", epilog=example("tripgate device forget old-tablet"))
@@ -124,7 +124,7 @@ def merge(
         lambda book: (merge_devices(book, old, new), f"{new} into {old}"),
         again=False,
     )
-    edit(state, change, lambda read: _document(read, old), _draw_one, as_json=as_json)
+    edit(state, change, lambda read: device_named(read, old), _draw_one, as_json=as_json)
 
 
 @app.command("proxy-user", epilog=example("tripgate device proxy-user laptop"))
@@ -162,10 +162,6 @@ def _draw_user(made: ProxyUserDocument) -> "RenderableType":
         f"{made['device']}: user {made['user']}, secret {made['secret']}\n"
         "Enter them as the proxy's user name and password; the secret is not shown again."
     )
-
-
-def _document(read: Snapshot, name: str) -> DeviceDocument:
-    return device_document(read, find_device(read.book, name))
 
 
 def _draw_one(device: DeviceDocument) -> "RenderableType":

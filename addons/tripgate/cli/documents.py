@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 from tripgate.cli.cells import instant
 from tripgate.cli.store import Store
-from tripgate.core.book import Book, target_label
+from tripgate.core.book import Book, find_device, target_label
 from tripgate.core.limits import cap_states, credit, current, tallied
 from tripgate.core.model import (
     PLAN,
@@ -214,6 +214,11 @@ def device_document(read: Snapshot, device: Device) -> DeviceDocument:
         "vendor": live.get("vendor"),
         "random_mac": live.get("random_mac"),
     }
+
+
+def device_named(read: Snapshot, name: str) -> DeviceDocument:
+    """Raises :class:`BookError` where no device has this name or id."""
+    return device_document(read, find_device(read.book, name))
 
 
 def device_documents(read: Snapshot) -> list[DeviceDocument]:

@@ -272,6 +272,12 @@ def has_owner(book: Book) -> bool:
     return any(device.owner for device in book.devices.values())
 
 
+def disown_devices(book: Book) -> Book:
+    """No device is an owner's any more; all stay let in."""
+    kept = {key: replace(one, owner=False) for key, one in book.devices.items()}
+    return replace(book, devices=kept)
+
+
 def block_device(book: Book, name: str) -> Book:
     return _put(book, replace(find_device(book, name), state=DeviceState.BLOCKED))
 
