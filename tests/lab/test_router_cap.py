@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.lab import Lab, device4, server4, server6, wait_until
 from tests.lab.product import Product, curl, product, web
-from tests.lab.traffic import UDP4, udp_echo, udp_socket
+from tests.lab.traffic import UDP4, UDP6, udp_echo, udp_socket
 
 CAP = 20_000_000
 OVERSHOOT_MOST = 262_144
@@ -21,6 +21,7 @@ FLOWS = 8
 DATAGRAM = 1172
 BURST = 40
 SO_RCVBUFFORCE = 33
+FAMILIES = pytest.mark.parametrize("server", [server4(1), server6(1)], ids=["v4", "v6"])
 AFTER_S = 1.0
 """A reading, a settlement and a grant later: what could still pass would have."""
 
@@ -48,26 +49,28 @@ def _use_up(lab: Lab, gateway: Product) -> None:
     _wait_for_cut(gateway)
 
 
-@pytest.mark.parametrize("host", [server4(1), f"[{server6(1)}]"])
-def test_downloads_are_cut_within_the_bound(lab: Lab, gateway: Product, host: str) -> None:
+@FAMILIES
+def test_downloads_are_cut_within_the_bound(lab: Lab, gateway: Product, server: str) -> None:
     lab.rate(lab.server, "eth0", "100mbit")
-    before, at = gateway.rest()["phone-1"], lab.truth(host.strip("[]"))
+    before, at = gateway.rest()["phone-1"], lab.truth(server)
     _cap(gateway, CAP)
+    host = f"[{server}]" if ":" in server else server
     argv = ["curl", "-sfgo", "/dev/null", f"http://{host}/90000000"]
     jobs = [lab.spawn(lab.device(1), argv) for _ in range(FLOWS)]
     assert all(job.wait(30) for job in jobs)
     _wait_for_cut(gateway)
     used = gateway.rest()["phone-1"]
-    assert used == before + lab.truth(host.strip("[]")) - at
+    assert used == before + lab.truth(server) - at
     print("OVERSHOOT", used.total - CAP)
     assert used.total - CAP <= OVERSHOOT_MOST
 
 
-def test_a_udp_download_is_cut_within_the_bound(lab: Lab, gateway: Product) -> None:
+@FAMILIES
+def test_a_udp_download_is_cut_within_the_bound(lab: Lab, gateway: Product, server: str) -> None:
     lab.rate(lab.server, "eth0", "100mbit")
     before = gateway.rest()["phone-1"].total
     _cap(gateway, CAP)
-    with _udp_download(lab) as moved:
+    with _udp_download(lab, server) as moved:
         _wait_for_cut(gateway)
         at = moved.total
         time.sleep(AFTER_S)
@@ -94,11 +97,12 @@ def _greet(client: socket.socket, source: socket.socket, address: str) -> Any:
 
 
 @contextlib.contextmanager
-def _udp_download(lab: Lab) -> Iterator[Moved]:
+def _udp_download(lab: Lab, address: str) -> Iterator[Moved]:
     """Device 1 is sent all that the line takes, got or not, until this ends."""
-    address, moved, over = server4(1), Moved(2 + UDP4), threading.Event()
+    header, mine = (UDP6, "::") if ":" in address else (UDP4, device4(1))
+    moved, over = Moved(2 + header), threading.Event()
     source = udp_socket(lab, lab.server, address, 7)
-    with source, udp_socket(lab, lab.device(1), device4(1)) as client:
+    with source, udp_socket(lab, lab.device(1), mine) as client:
         client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
         peer = _greet(client, source, address)
         client.setblocking(False)
@@ -111,7 +115,7 @@ def _udp_download(lab: Lab) -> Iterator[Moved]:
                         source.sendto(bytes(DATAGRAM), peer)
                 with contextlib.suppress(BlockingIOError):
                     while True:
-                        moved.total += len(client.recv(2000)) + UDP4
+                        moved.total += len(client.recv(2000)) + header
 
         thread = threading.Thread(target=pump, daemon=True)
         thread.start()
@@ -125,13 +129,17 @@ def _udp_download(lab: Lab) -> Iterator[Moved]:
 def test_nothing_of_a_capped_device_passes(lab: Lab, gateway: Product) -> None:
     _use_up(lab, gateway)
     gateway.rest()
-    at = lab.truth(server4(1))
-    with udp_echo(lab, server4(1)), udp_socket(lab, lab.device(1), device4(1)) as client:
-        for _ in range(5):
-            client.sendto(bytes(100), (server4(1), 7))
-        assert not gateway.reaches(1, server4(1))
-        assert curl(lab, 1, f"http://{server4(1)}/10").stdout.startswith("511")
-    assert lab.truth(server4(1)) == at
+    for server, mine, host in (
+        (server4(1), device4(1), server4(1)),
+        (server6(1), "::", f"[{server6(1)}]"),
+    ):
+        at = lab.truth(server)
+        with udp_echo(lab, server), udp_socket(lab, lab.device(1), mine) as client:
+            for _ in range(5):
+                client.sendto(bytes(100), (server, 7))
+            assert not gateway.reaches(1, server)
+            assert curl(lab, 1, f"http://{host}/10").stdout.startswith("511")
+        assert lab.truth(server) == at
 
 
 def test_another_device_goes_on(lab: Lab, gateway: Product) -> None:

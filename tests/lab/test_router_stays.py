@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import WAN4, WAN6, Lab, server4, wait_until
+from tests.lab.lab import WAN4, WAN6, Lab, server4, server6, wait_until
 from tests.lab.product import Product, product, web
 from tests.lab.truth import Bytes
 
@@ -28,15 +28,19 @@ def gateway(lab: Lab, tmp_path: Path) -> Iterator[Product]:
 
 @pytest.fixture
 def load(lab: Lab, gateway: Product) -> list["subprocess.Popen[str]"]:
-    """Device 1 downloads and pings for as long as it takes, device 2 pings."""
+    """Device 1 downloads and pings for as long as it takes, device 2 pings; in both families."""
     lab.rate(lab.server, "eth0", "30mbit")
-    get = 'while :; do curl -s -m 5 -o /dev/null "$0"; sleep 0.1; done'
-    url = f"http://{server4(1)}/90000000"
-    return [
-        lab.spawn(lab.device(1), ["sh", "-c", get, url]),
-        lab.spawn(lab.device(1), ["ping", "-i", "0.01", server4(1)]),
-        lab.spawn(lab.device(2), ["ping", "-i", "0.01", server4(2)]),
+    get = 'while :; do curl -s -g -m 5 -o /dev/null "$0"; sleep 0.1; done'
+    loading = [
+        lab.spawn(lab.device(1), ["sh", "-c", get, f"http://{host}/90000000"])
+        for host in (server4(1), f"[{server6(1)}]")
     ]
+    pinging = [
+        lab.spawn(lab.device(number), ["ping", "-i", "0.02", server(number)])
+        for number in (1, 2)
+        for server in (server4, server6)
+    ]
+    return [*loading, *pinging]
 
 
 def _end(load: list["subprocess.Popen[str]"]) -> None:
@@ -46,14 +50,20 @@ def _end(load: list["subprocess.Popen[str]"]) -> None:
 
 
 def _flowing(lab: Lab) -> None:
-    at = lab.truth(server4(1)).total
-    wait_until(lambda: lab.truth(server4(1)).total > at + 1_000_000, "traffic", 20)
+    for address in (server4(1), server6(1)):
+        enough = lab.truth(address).total + 1_000_000
+        wait_until(lambda: lab.truth(address).total > enough, "traffic", 20)  # noqa: B023 - at once
+
+
+def _truth(lab: Lab, number: int) -> Bytes:
+    """What a device has moved, the ping it was admitted with included."""
+    return lab.truth(server4(number)) + lab.truth(server6(number)) + MET
 
 
 def _all_is_counted(lab: Lab, gateway: Product) -> None:
     """Each device's use is the carrier's truth."""
     used = gateway.rest()
-    assert [used[f"phone-{n}"] for n in (1, 2)] == [lab.truth(server4(n)) + MET for n in (1, 2)]
+    assert [used[f"phone-{n}"] for n in (1, 2)] == [_truth(lab, n) for n in (1, 2)]
 
 
 def test_flushed_rules_let_nothing_through_and_come_back(
@@ -65,7 +75,7 @@ def test_flushed_rules_let_nothing_through_and_come_back(
     _flowing(lab)
     _end(load)
     used = gateway.rest()
-    truths = [lab.truth(server4(number)) + MET for number in (1, 2)]
+    truths = [_truth(lab, number) for number in (1, 2)]
     assert sum(one.total for one in used.values()) >= sum(one.total for one in truths)
     # Pings since the last reading went with the rules; of the download the relay knows.
     assert used["phone-2"].total <= truths[1].total
@@ -130,7 +140,7 @@ def test_an_uplink_that_comes_and_goes_is_counted_once(
     _end(load)
     used = gateway.rest()
     for number in (1, 2):
-        truth = lab.truth(server4(number)) + MET
+        truth = _truth(lab, number)
         # What was on the wire when it was cut is the carrier's count alone.
         assert abs(used[f"phone-{number}"].total - truth.total) * 400 <= truth.total
 
