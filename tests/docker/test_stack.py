@@ -217,7 +217,7 @@ def test_the_router_names_the_sysctls_that_the_host_must_set(stack: Daemon) -> N
     one = sysctls(stack)
     assert (one["result"], one["detail"]) == (
         "fail",
-        "net/ipv6/conf/wan/accept_ra is 1, needed 2",
+        "net/ipv6/conf/wan/accept_ra is 1, needed 2; net/ipv4/tcp_fwmark_accept is 0, needed 1",
     )
     command = one["mend"].partition(": ")[2].partition(" (")[0].split()
     subprocess.run(inside(stack.network.host, command), check=True, capture_output=True)
