@@ -229,7 +229,7 @@ class TestOnACleanDebian:
         installed.run(f"/mnt/{SCRIPT}", "--uninstall", "--purge")
         left = installed.files() - before
         assert {one for one in left if "tripgate" in one} == set()
-        # Debian's packages leave accounts, their backups and caches of the loader, systemd its stamp.
+        # Packages leave accounts, their backups and caches of the loader; systemd its stamp.
         debians = r"/etc/|/var/lib/|/usr/share/|/var/\.updated$"
         assert [one for one in left if not re.match(debians, one)] == []
 
