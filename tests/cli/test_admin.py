@@ -34,6 +34,12 @@ def test_an_enrolled_device_is_an_owners_and_let_in(world: World) -> None:
     assert world.book.devices[phone].owner
 
 
+def test_enroll_without_a_name_prints_the_code_for_one_more(world: World) -> None:
+    world.device("phone")
+    world.run("admin", "enroll", "phone")
+    assert world.json("admin", "enroll") == world.json("admin", "claim")
+
+
 def test_a_blocked_device_is_not_enrolled(world: World) -> None:
     phone = world.device("phone")
     world.run("device", "block", "phone")

@@ -45,15 +45,19 @@ def claim(
     present(ClaimDocument(code=code.code, tries=code.left), _draw, as_json=as_json)
 
 
-@app.command("enroll", epilog=example("tripgate admin enroll phone"))
+@app.command("enroll", epilog=example("tripgate admin enroll", "tripgate admin enroll phone"))
 def enroll(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A device.", autocompletion=device_names)
-    ],
+        str | None,
+        typer.Argument(metavar="[NAME]", help="A device.", autocompletion=device_names),
+    ] = None,
     state: State = None,
     as_json: Json = False,
 ) -> None:
-    """Make a device an owner's too: it is let in, and manages others at the portal."""
+    """Make one more device an owner's: NAME at once, else the one that enters the code."""
+    if name is None:
+        claim(renew=False, state=state, as_json=as_json)
+        return
     change = Change("admin enroll", lambda book: (claim_device(book, name), name))
     edit(state, change, lambda read: device_named(read, name), _draw_enrolled, as_json=as_json)
 
