@@ -18,6 +18,7 @@ from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
 from tripgate.core.presence import Change, Lost, Moved
 from tripgate.doors import TPROXY_PORT, Doors
+from tripgate.ending import end_all
 from tripgate.kernel import conntrack, dnsmasq, hostapd
 from tripgate.kernel.boxdrain import BoxDrain
 from tripgate.kernel.children import Child, Spec
@@ -244,19 +245,19 @@ class Router:
         """Let nobody through any more; the counters are still there to be read."""
         if hasattr(self, "_gate"):
             self._gate.ready = False
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._relay is not None:
             self._relay.close()
             self._relay = None
         if hasattr(self, "lan"):
             self.lan.shut()
+        await end_all(self._tasks)
 
     async def put_back(self) -> None:
         """Everything as it was before; never fails."""
-        for child in reversed(self._children):
-            await child.stop()
+        ends = (child.stop() for child in self._children)
+        for error in await asyncio.gather(*ends, return_exceptions=True):
+            if error is not None:
+                log.error("a program is left behind: %s", error)
         await self._drain.let_go()
         if self.settings.services == "system":
             self.doors.stop_watching()  # closed until `router remove`, or the next start

@@ -141,8 +141,7 @@ class Settler:
         }
 
     async def close(self) -> bool:
-        """Close every lease; True when the ledger has all of it."""
-        await self._desk.close()
+        """Close every lease, once nothing is asked for any more; True when the ledger has all."""
         self.read()
         for account in self._desk.accounts.values():
             account.rotate()
