@@ -108,6 +108,7 @@ class Router:
             "the enrolment": self.lan.enrol,
             "the watch of rules and links": self.doors.keep,
             "the doors": self._follow,
+            "the login at the uplink's portal": self._follow_login,
         }
         if self._beacon is not None:
             works["the beacon"] = self._beacon.run
@@ -179,19 +180,22 @@ class Router:
             if self.meter.thirsty:
                 self._read_early()
             self.lan.follow()
-            await self._follow_login()
 
     async def _follow_login(self) -> None:
-        device = self._login.device()
-        try:
-            self.doors.let_log_in(device.slot if device else None)
-            await self._answer_private(device is not None)
-        except OSError as error:
-            log.error("the login at the uplink's portal is not opened or closed: %s", error)
+        """Apart from the doors: a resolver may take its time to end."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            device = self._login.device()
+            try:
+                self.doors.let_log_in(device.slot if device else None)
+                await self._answer_private(device is not None)
+            except OSError as error:
+                log.error("the login at the uplink's portal is not opened or closed: %s", error)
 
     async def _answer_private(self, wanted: bool) -> None:
         """The name of a hotel's portal often has a private address: it is an answer while somebody
-        logs in there. What is behind it is refused to all others as ever."""
+        logs in there. What is behind it is refused to all others as ever. A resolver that is a
+        service of the system stays as it is: its files are not the gateway's to change."""
         if self._resolver is not None and self._resolver[1].rebind != wanted:
             child, told = self._resolver[0], replace(self._resolver[1], rebind=wanted)
             await child.change(dnsmasq.resolver(told, self._folder.path))
