@@ -231,8 +231,7 @@ def http_talk(sock: socket.socket) -> None:
             send_volume(sock, volume)
             time.sleep(0.3)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            sock.shutdown(socket.SHUT_RD)
-            return
+            raise ConnectionResetError  # its last descriptor is closed without a FIN
         elif kind == "chunked":
             sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
             while volume:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tripgate.clock import SystemClock
-from tripgate.ending import end_all
 from tripgate.settings import Settings
 from tripgate.supervise import supervised
 from tripgate.wiring import Gateway
@@ -71,23 +70,3 @@ async def test_the_loops_of_a_gateway_begin_again(tmp_path: Path) -> None:
     gateway._spawn("the work", work.run)
     (task,) = gateway._tasks
     await begun_again(work, task)
-
-
-async def test_a_task_that_lost_its_cancellation_is_cancelled_again() -> None:
-    lost = False
-
-    async def work() -> None:
-        nonlocal lost
-        while True:
-            try:
-                await asyncio.sleep(3600)
-            except asyncio.CancelledError:
-                if lost:
-                    raise
-                lost = True
-
-    task = asyncio.ensure_future(work())
-    await asyncio.sleep(0)
-    await end_all([task])
-    assert lost
-    assert task.cancelled()

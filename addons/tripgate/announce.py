@@ -3,8 +3,10 @@ terminal a live table of who uses what."""
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address
 
@@ -22,8 +24,29 @@ EVERY_S = 1.0
 PORTAL = "open it on a device: its use and its caps"
 
 
-def announce(settings: Settings, claim: str | None = None) -> None:
-    """Print the addresses, one a line, and what to do with them; ``claim``: the one-time code."""
+async def announce(settings: Settings, claim: str | None = None) -> None:
+    """Print what :func:`described` says. Whoever reads it may have stopped, and whoever ends the
+    gateway waits neither for that thread nor for a lock that it holds."""
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+
+    def tell() -> None:
+        with contextlib.suppress(OSError):
+            _write(sys.stdout.fileno(), described(settings, claim).encode())
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=tell, name="announce", daemon=True).start()
+    await done.wait()
+
+
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def described(settings: Settings, claim: str | None = None) -> str:
+    """The addresses, one a line, and what to do with them; ``claim``: the one-time code."""
     routed = settings.mode == "router"
     lan = settings.subnet.partition("/")[0]
     hosts = [lan] if routed else own_addresses()
@@ -45,10 +68,8 @@ def announce(settings: Settings, claim: str | None = None) -> None:
         )
     lines.append(("State", str(settings.state), "(tripgate status, usage, cap set …)"))
     width = max(len(where) for _, where, hint in lines if hint)
-    print("tripgate is running.")
-    for name, where, hint in lines:
-        print(f"  {name:<13}{where:<{width}}  {hint}".rstrip())
-    sys.stdout.flush()
+    told = (f"  {name:<13}{where:<{width}}  {hint}".rstrip() for name, where, hint in lines)
+    return "\n".join(("tripgate is running.", *told, ""))
 
 
 def own_addresses() -> list[str]:

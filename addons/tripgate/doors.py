@@ -16,6 +16,7 @@ from hashlib import blake2b
 
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, RESOLVER_PORT, Lan
 from tripgate.core.routerspec import RouterSpec, Station
+from tripgate.ending import unbroken
 from tripgate.kernel import addresses, conntrack, routes
 from tripgate.kernel.counters import KernelCounters
 from tripgate.kernel.posted import PostedPage
@@ -63,7 +64,7 @@ class Doors:
 
     async def make(self, gateway: str) -> None:
         """Everything in place, and shut. ``gateway``: its id. Raises ``OSError``."""
-        await asyncio.to_thread(self._make, gateway)
+        await unbroken(asyncio.to_thread(self._make, gateway))
         self._watch = Watch()
         asyncio.get_running_loop().add_reader(self._watch.fileno(), self._heard)
 
@@ -209,7 +210,7 @@ class Doors:
             await asyncio.sleep(LOOK_S)
             self.look()
             try:
-                found = await asyncio.to_thread(self._look_at_links)
+                found = await unbroken(asyncio.to_thread(self._look_at_links))
                 self.uplinks = found or self.uplinks
                 if self._spec() != self._applied:
                     self._apply()

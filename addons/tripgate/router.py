@@ -18,6 +18,7 @@ from tripgate.core.classify import Catalogue
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, Resolver
 from tripgate.core.presence import Change, Lost, Moved
 from tripgate.doors import TPROXY_PORT, Doors
+from tripgate.ending import end_all
 from tripgate.kernel import conntrack, dnsmasq, hostapd
 from tripgate.kernel.boxdrain import BoxDrain
 from tripgate.kernel.children import Child, Spec
@@ -107,6 +108,7 @@ class Router:
             "the enrolment": self.lan.enrol,
             "the watch of rules and links": self.doors.keep,
             "the doors": self._follow,
+            "the login at the uplink's portal": self._follow_login,
         }
         if self._beacon is not None:
             works["the beacon"] = self._beacon.run
@@ -178,19 +180,22 @@ class Router:
             if self.meter.thirsty:
                 self._read_early()
             self.lan.follow()
-            await self._follow_login()
 
     async def _follow_login(self) -> None:
-        device = self._login.device()
-        try:
-            self.doors.let_log_in(device.slot if device else None)
-            await self._answer_private(device is not None)
-        except OSError as error:
-            log.error("the login at the uplink's portal is not opened or closed: %s", error)
+        """Apart from the doors: a resolver may take its time to end."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            device = self._login.device()
+            try:
+                self.doors.let_log_in(device.slot if device else None)
+                await self._answer_private(device is not None)
+            except OSError as error:
+                log.error("the login at the uplink's portal is not opened or closed: %s", error)
 
     async def _answer_private(self, wanted: bool) -> None:
         """The name of a hotel's portal often has a private address: it is an answer while somebody
-        logs in there. What is behind it is refused to all others as ever."""
+        logs in there. What is behind it is refused to all others as ever. A resolver that is a
+        service of the system stays as it is: its files are not the gateway's to change."""
         if self._resolver is not None and self._resolver[1].rebind != wanted:
             child, told = self._resolver[0], replace(self._resolver[1], rebind=wanted)
             await child.change(dnsmasq.resolver(told, self._folder.path))
@@ -244,19 +249,19 @@ class Router:
         """Let nobody through any more; the counters are still there to be read."""
         if hasattr(self, "_gate"):
             self._gate.ready = False
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._relay is not None:
             self._relay.close()
             self._relay = None
         if hasattr(self, "lan"):
             self.lan.shut()
+        await end_all(self._tasks)
 
     async def put_back(self) -> None:
         """Everything as it was before; never fails."""
-        for child in reversed(self._children):
-            await child.stop()
+        ends = (child.stop() for child in self._children)
+        for error in await asyncio.gather(*ends, return_exceptions=True):
+            if error is not None:
+                log.error("a program is left behind: %s", error)
         await self._drain.let_go()
         if self.settings.services == "system":
             self.doors.stop_watching()  # closed until `router remove`, or the next start

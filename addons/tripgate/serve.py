@@ -5,7 +5,9 @@ Exit codes: 0 stopped as asked; 1 refused to start, with one line that says why.
 
 import asyncio
 import logging
+import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Iterable
@@ -13,6 +15,7 @@ from collections.abc import Iterable
 from tripgate.announce import announce, live_table
 from tripgate.clock import SystemClock
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
+from tripgate.ending import end_all
 from tripgate.ledger.journal import JournalError
 from tripgate.ledger.protocol import Fenced, LedgerDown, NewerState
 from tripgate.measure import Measure, Uplink
@@ -29,6 +32,7 @@ from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
 DESCRIPTORS = 3 * IN_ALL
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ListenError(Exception):
@@ -72,31 +76,44 @@ async def _serve(settings: Settings) -> None:
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
     handler.install(gateway.gate)
     master = runner.make_master(Hooks(gateway.gate), modes(settings))
-    _end_at_a_signal()
-    async with notifying(supervision(), gateway.guarded):
-        await gateway.start()
-        try:
-            async with serve_web(sites(gateway)), live_table(gateway):
-                await asyncio.to_thread(announce, settings, first_claim(gateway))
-                await runner.run(master)
-        finally:
-            await gateway.stop()
+    _end_at_a_signal(gateway)
+    try:
+        async with notifying(supervision(), gateway.guarded):
+            await gateway.start()
+            try:
+                async with serve_web(sites(gateway)):
+                    await announce(settings, first_claim(gateway))
+                    async with live_table(gateway):
+                        await master.run()
+            finally:
+                await gateway.stop()
+    finally:
+        await _leave(gateway)
 
 
-def _end_at_a_signal() -> None:
-    """A signal ends a start that waits as it ends a gateway that runs (which takes the handlers
-    over): everything is put back, and a second signal does not interrupt that."""
+async def _leave(gateway: Gateway) -> None:
+    """What hangs does not keep the process: Python would wait for it without bound. Everything else
+    has ended by now, and what hangs has been named."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    if not await end_all(rest) or gateway.ending.left:
+        logging.shutdown()
+        os._exit(1)
+
+
+def _end_at_a_signal(gateway: Gateway) -> None:
+    """A signal ends a start that waits as it ends a gateway that runs. One that comes while that
+    ends, by an earlier signal or by itself, changes nothing."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     asked = False
 
     def end() -> None:
         nonlocal asked
-        if not asked:
+        if not (asked or gateway.ending.begun):
             asked = True
             task.cancel()
 
-    for number in runner.SIGNALS:
+    for number in SIGNALS:
         loop.add_signal_handler(number, end)
 
 

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
+from tripgate.ending import end_all
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -23,7 +24,7 @@ MOST_AT_ONCE = 256
 MOST_PER_CLIENT = 32
 HEAD_S = 5.0
 KEEP_ALIVE_S = 5
-STOP_S = 1
+STOP_S, END_S = 1, 5.0
 
 
 class _Protocol(H11Protocol):
@@ -82,7 +83,9 @@ async def serve_web(sites: Sequence[tuple[Endpoint, AsgiApp]]) -> AsyncIterator[
     finally:
         for server, _ in servers:
             server.should_exit = True
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=END_S)
+        await end_all(tasks)
 
 
 def _config(app: AsgiApp) -> uvicorn.Config:

@@ -14,7 +14,7 @@ from typing import Any
 from tripgate import __version__, catalogue
 from tripgate.clock import Clock
 from tripgate.core.book import Book
-from tripgate.ending import end_all
+from tripgate.ending import Ending, end_all, unbroken
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress, boot_id
@@ -72,7 +72,7 @@ class Gateway:
             self.gate.identify = self.router.identify
         self._settler = Settler(self.desk, services, self.router.read if self.router else None)
         self._server: EmbeddedServer | None = None
-        self._exit = contextlib.AsyncExitStack()
+        self.ending = Ending()
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = clock.monotonic()
 
@@ -88,28 +88,30 @@ class Gateway:
 
     async def _start(self) -> None:
         self.folder.create()
-        self._exit.enter_context(self.folder.locked())
+        lock = contextlib.ExitStack()
+        lock.enter_context(self.folder.locked())
+        self.ending.then("the state folder", lock.close)
         before = self.folder.read_identity()
         gateway = before.gateway if before else secrets.token_hex(8)
         if self.router is not None:
-            self._exit.push_async_callback(self.router.put_back)
+            self.ending.then("the rules and what they need", self.router.put_back)
             await self.router.shut(gateway)
             await self.router.serve()
             self.guarded.set()
         identity = Identity(gateway, secrets.token_hex(8))
         url = await self._ledger_url()
         ledger = RedisLedger(url)
-        self._exit.push_async_callback(ledger.aclose)
+        self.ending.then("the ledger", ledger.aclose)
         await self._claim(ledger, identity, before.instance if before else None)
         now = int(self.clock.wall())
-        self._exit.push_async_callback(_release, ledger)
+        self.ending.then("the hold on the ledger", lambda: _release(ledger))
         self.folder.write_identity(identity)
         progress = Progress(self.folder.progress, boot_id())
         journal = Journal(self.folder.journal)
-        self._exit.push_async_callback(journal.aclose)
+        self.ending.then("the journal", journal.aclose)
         await recover(journal, progress, ledger, gateway, now)
         registry = RedisRegistry(url)
-        self._exit.push_async_callback(registry.aclose)
+        self.ending.then("the registry", registry.aclose)
         prefix = f"{gateway}:{identity.instance}"
         self.desk.connect(Stores(ledger, registry, journal, progress), gateway, prefix)
         self.stats.ledger_up = True
@@ -117,11 +119,12 @@ class Gateway:
         if self.router is None:
             await self.enroller.enrol_host()
         server = await control.serve(self.folder.control_socket, self._told)
-        self._exit.callback(server.close)
-        self._exit.push_async_callback(self._end_tasks)
-        self._exit.push_async_callback(self._settle_last)
+        self.ending.then("the control socket", server.close)
+        self.ending.then("the settlement", self._settle_last)
+        self.ending.then("the grants under way", self.desk.close)
+        self.ending.then("the loops", lambda: end_all(self._tasks))
         if self.router is not None:
-            self._exit.push_async_callback(self.router.close)
+            self.ending.then("the relay", self.router.close)
             await self.enroller.open_pool()
             await self.router.open()
         self._spawn("the settlement", self._settler.run)
@@ -131,16 +134,14 @@ class Gateway:
         self.guarded.set()
 
     async def stop(self) -> None:
-        """Shut the gate, end the flows, settle, close. Never fails; may be called twice."""
-        await self.gate.close(DRAIN_S)
-        await self._exit.aclose()
+        """Shut the gate, end the flows, settle, close. Never fails, is never broken off and ends in
+        bounded time (:mod:`tripgate.ending`); may be called twice."""
+        self.ending.then("the connections", lambda: self.gate.close(DRAIN_S))
+        await self.ending.run()
 
     async def _settle_last(self) -> None:
         if not await self._settler.close():
             log.warning("the ledger did not answer: the journal settles at the next start")
-
-    async def _end_tasks(self) -> None:
-        await end_all(self._tasks)
 
     def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.add(asyncio.ensure_future(supervised(name, work)))
@@ -169,9 +170,13 @@ class Gateway:
             url = self.settings.redis.get_secret_value()
         else:
             self._server = EmbeddedServer(self.folder.redis_dir, self.folder.redis_socket)
-            url = await asyncio.to_thread(self._server.start)
-            self._exit.push_async_callback(asyncio.to_thread, self._server.stop)
+            url = await unbroken(self._start_server(self._server))
         self.folder.write_redis_url(url)
+        return url
+
+    async def _start_server(self, server: EmbeddedServer) -> str:
+        url = await asyncio.to_thread(server.start)
+        self.ending.then("the ledger's server", lambda: asyncio.to_thread(server.stop))
         return url
 
     async def _keep_server(self) -> None:
@@ -181,7 +186,7 @@ class Gateway:
             try:
                 if not self._server.alive():
                     log.warning("the ledger's server has ended: starting it again")
-                    await asyncio.to_thread(self._server.start)
+                    await unbroken(asyncio.to_thread(self._server.start))
             except (LedgerDown, OSError) as error:
                 log.warning("the ledger's server does not start: %s", error)
 

@@ -4,20 +4,19 @@ import asyncio
 import copy
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.proxy.desk_world import NOON, CountingFlow, World
 from tripgate.core import book
-from tripgate.core.book import Book
 from tripgate.core.lease import IDLE_S, SLICE_MIN
 from tripgate.core.meter import Meter, WireState
 from tripgate.core.model import PLAN, Cap, DeviceState, Period, device_target
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress
-from tripgate.ledger.protocol import Edit, Grant, GrantRequest, LedgerDown
+from tripgate.ledger.protocol import Grant, GrantRequest, LedgerDown
 from tripgate.proxy.account import Refusal
 from tripgate.proxy.desk import AGAIN_LEDGER_S, REFUSED_S
 
@@ -292,43 +291,18 @@ async def test_a_reading_that_asks_for_more_while_more_is_asked_for_asks_once(wo
     """mitmproxy's tasks are eager from Python 3.12 on."""
     readings = 0
 
-    async def read() -> None:
+    async def read() -> bool:
         nonlocal readings
         readings += 1
         world.desk.low(world.account)
         world.desk.lost = False
+        return True
 
     world.desk.settle_now = read
     world.desk.lost = True
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
     assert await world.desk.more(world.account)
     assert readings == 1
-
-
-GONE = {"blocked": book.block_device, "forgotten": book.forget_device}
-
-
-@pytest.mark.parametrize("change", GONE.values(), ids=GONE)
-async def test_a_device_that_goes_between_admission_and_connect_gets_no_grant(
-    world: World, change: Callable[[Book, str], Book]
-) -> None:
-    assert await world.desk.more(world.account)
-    await world.edit(lambda current: change(current, "phone"))
-    assert await world.move(world.flow(), 1) == 0
-    await world.settler.settle()
-    assert await world.move(world.flow(), 1) == 0
-
-
-async def test_a_device_that_is_blocked_while_others_are_settled_gets_no_grant(
-    world: World,
-) -> None:
-    async def settle_and_block() -> None:
-        world.desk.lost = False
-        await world.edit(lambda current: book.block_device(current, "phone"))
-
-    world.desk.lost, world.desk.settle_now = True, settle_and_block
-    assert not await world.desk.more(world.account)
-    assert world.account.budget.granted == 0
 
 
 async def test_while_the_clock_is_not_trusted_no_hour_is_free(world: World) -> None:
@@ -359,49 +333,6 @@ async def test_a_ledger_that_forgot_an_open_lease_is_told_of_it_again(world: Wor
     await world.settler.settle()
     assert used[0] == 2 * MB
     assert await world.used() == used
-
-
-async def test_a_book_that_was_read_before_a_newer_one_does_not_replace_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load, answer = world.registry.load, asyncio.Event()
-
-    async def change(edit: Callable[[Book], Book]) -> None:
-        version, current = await load()
-        assert await world.registry.replace(version, edit(current), Edit("test", "edit"))
-
-    async def slow() -> tuple[int, Book]:
-        found = await load()
-        monkeypatch.setattr(world.registry, "load", load)
-        await answer.wait()
-        return found
-
-    await change(lambda current: book.add_person(current, "ana"))
-    monkeypatch.setattr(world.registry, "load", slow)
-    first = asyncio.ensure_future(world.desk.reload())
-    await asyncio.sleep(0)
-    await change(lambda current: book.block_device(current, "phone"))
-    second = asyncio.ensure_future(world.desk.reload())
-    for _ in range(10):
-        await asyncio.sleep(0)
-    answer.set()
-    await asyncio.gather(first, second)
-    assert world.desk.book.devices[world.phone.id].state is DeviceState.BLOCKED
-
-
-async def test_the_account_of_a_device_that_is_not_let_in_is_forgotten(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await world.edit(lambda current: book.block_device(current, "phone"))
-    assert world.account.device in world.desk.accounts
-    monkeypatch.setattr("tripgate.proxy.settle.EVERY_S", 0)
-    running = asyncio.ensure_future(world.settler.run())
-    try:
-        async with asyncio.timeout(10):
-            while world.desk.accounts:  # noqa: ASYNC110 - the loop has no event for it
-                await asyncio.sleep(0)
-    finally:
-        running.cancel()
 
 
 async def test_an_account_with_bytes_to_settle_is_not_forgotten(world: World) -> None:

@@ -291,7 +291,7 @@ def test_a_flow_that_is_slowed_no_more_has_its_share_again() -> None:
 async def _window_after(change: Callable[[Flow], None]) -> int:
     """The receive buffer of a flow slowed to 256 kbit/s, bytes, after ``change``."""
     async with world(1000) as w:
-        w.flow.account.beyond = 1 << 23
+        w.flow.account.left = 1 << 23
         w.flow.slow(Bucket(256_000, 0.0))
         change(w.flow)
         sock = w.writer.get_extra_info("socket")

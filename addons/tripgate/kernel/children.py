@@ -96,15 +96,20 @@ class Child:
         self.outlet.close()
 
     async def change(self, spec: Spec) -> None:
-        """Run as ``spec`` says from now on; nothing happens where that is the same."""
+        """Run as ``spec`` says from now on; nothing happens where that is the same.
+
+        Where the old one does not end it is kept as it was, and the next change tries again.
+        """
         if spec.fingerprint == self.spec.fingerprint:
             return
         await self._cancel()
-        if self._pidfd >= 0:
-            await self._end()
-        self.spec = spec
-        self._spawn()
-        self._task = asyncio.create_task(self._keep(), name=f"child {spec.name}")
+        try:
+            if self._pidfd >= 0:
+                await self._end()
+            self.spec = spec
+            self._spawn()
+        finally:
+            self._task = asyncio.create_task(self._keep(), name=f"child {self.spec.name}")
 
     async def _cancel(self) -> None:
         if self._task is not None:
@@ -146,8 +151,10 @@ class Child:
         self._pidfd, self._pid = -1, None
 
     def _spawn(self) -> None:
+        """Start it; where that fails :meth:`_keep` tries again."""
+        started = None
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own argument list
+            started = subprocess.Popen(  # noqa: S603 - our own argument list
                 self.spec.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
@@ -157,12 +164,16 @@ class Child:
                 umask=0o077,
                 start_new_session=True,
             )
+            self._pidfd = os.pidfd_open(started.pid)
         except OSError as error:
-            self.trouble = f"{self.spec.argv[0]}: {error.strerror}: install it"
+            if started is not None:  # nobody could see its end
+                started.kill()
+                started.wait()
+            hint = "install it" if started is None else "it is tried again"
+            self.trouble = f"{self.spec.argv[0]}: {error.strerror}: {hint}"
             log.warning("%s", self.trouble)
             return
-        self._pid = self._process.pid
-        self._pidfd = os.pidfd_open(self._pid)
+        self._process, self._pid = started, started.pid
         self.trouble = None
         self._note(process.identify(self._pid))
 

@@ -109,10 +109,13 @@ class Account:
         self.lease: Lease | None = None
         self.closing: list[Lease] = []
         self.refusal: Refusal | None = None
-        self.beyond: int | None = None
-        """This device's share of what the limits leave beyond the leases; ``None``: no limit."""
+        self.left: int | None = None
+        """What the tightest limit leaves beyond all leases, for all who share it; ``None``: no
+        limit. Kept by :mod:`tripgate.proxy.shared`."""
+        self.sharers = 1
+        self.told = 0
         self.tightest: Limit | None = None
-        """The limit that ``beyond`` is about, as of the last grant."""
+        """The limit that ``left`` is about, as of the last grant."""
         self.reached: tuple[Limit, ...] = ()
         """Soft limits that are used up, as the last grant said."""
         self.stirred = False
@@ -127,6 +130,11 @@ class Account:
     def active(self) -> bool:
         """Is it to have its share where several devices share a limit?"""
         return bool(self.flows)
+
+    @property
+    def beyond(self) -> int | None:
+        """This device's share of ``left``."""
+        return None if self.left is None else max(0, self.left) // self.sharers
 
     @property
     def budget(self) -> Budget:
@@ -178,7 +186,7 @@ class Account:
 
     def hold(self) -> None:
         """Keep them within what is left, when that has changed by enough."""
-        if self.beyond is not None:
+        if self.left is not None:
             room = self._room()
             if not self._hold_below < room <= self._hold_above:
                 self._hold(room)
@@ -201,7 +209,8 @@ class Account:
         return room // (2 * max(self.crowd, len(self.flows) + 1)) if room <= NEAR else FREE
 
     def _room(self) -> int:
-        return FREE if self.beyond is None else self.beyond + self.budget.left
+        beyond = self.beyond
+        return FREE if beyond is None else beyond + self.budget.left
 
     def _promised(self) -> int:
         """Bytes that servers may send, or have sent, by the windows that were offered them."""

@@ -8,7 +8,9 @@ Rules
 4. After a failure the ledger is told what it may have lost before it is asked for anything.
 5. A lease that was opened for bytes that asked nobody (the kernel's count, a flow's end) is
    journalled too, or a crash before its first settlement would lose them.
-6. With the ledger gone a flow spends what it has, then waits ``RETRY_S``, then ends.
+6. With the ledger gone a flow spends what it has, then waits ``RETRY_S``, then ends. So it does
+   where the kernel counts and cannot be read: by estimates alone nobody is refused for a cap, and
+   nobody waits for ever.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ from tripgate.clock import Clock
 from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import NOBODYS, PACKET, Device, DeviceState, Kind, Limit, Period, Target
+from tripgate.core.model import NOBODYS, PACKET, DeviceState, Kind, Limit, Period, Target
 from tripgate.ending import end_all
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
@@ -31,6 +33,7 @@ from tripgate.ledger.protocol import (
     LedgerDown,
     Registry,
 )
+from tripgate.proxy import shared
 from tripgate.proxy.account import Account, Lease, Refusal
 from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
@@ -42,7 +45,13 @@ STALE_TRIES = 8
 AGAIN_LEDGER_S, AGAIN_CAP_S = 2.0, 20.0
 REFUSED_S = 10.0
 
+UNREADABLE = "the kernel's counters cannot be read"
+
 log = logging.getLogger("tripgate.desk")
+
+
+class CountersDown(Exception):
+    """What moved cannot be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +83,9 @@ class LeaseDesk:
         self.version = -1
         self.accounts: dict[str, Account] = {}
         self.starts: Mapping[Period, int] = {}
-        self.settle_now: Callable[[], Awaitable[None]] | None = None
+        self.settle_now: Callable[[], Awaitable[bool]] | None = None
+        """False: what moved could not be counted."""
+        self.grants = 0
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
@@ -148,7 +159,7 @@ class LeaseDesk:
     def _limits(self, device_id: str) -> tuple[Limit, ...]:
         if self.judge.unmetered:
             return ()
-        device = self.book.devices.get(device_id) or _gone(device_id)
+        device = self.book.devices.get(device_id) or shared.gone(device_id)
         now = int(self.clock.wall()) if self.clock.trusted() else None
         found = limits.limits_for(self.book, device, self.starts, now)
         if self.judge.plan_pays:
@@ -256,12 +267,15 @@ class LeaseDesk:
         while True:
             try:
                 return await self._ask(account)
+            except CountersDown as error:
+                trouble: Exception = error
             except (LedgerDown, JournalError) as error:
                 self.failed(error)
-                now = self._refused_at = self.clock.monotonic()
-                account.refusal = Refusal("ledger", detail=str(error), at=now)
-                if now >= deadline:
-                    return None
+                trouble, self._refused_at = error, self.clock.monotonic()
+            now = self.clock.monotonic()
+            account.refusal = Refusal("ledger", detail=str(trouble), at=now)
+            if now >= deadline:
+                return None
             await asyncio.sleep(RETRY_EVERY_S)
 
     def _may_have_bytes(self, account: Account) -> bool:
@@ -291,7 +305,8 @@ class LeaseDesk:
                 # What moved and is not settled stands in the way as reserve, and a refusal is to
                 # say what was used: settle first, then take no for an answer.
                 asked_again = True
-                await self.settle_now()
+                if not await self.settle_now():
+                    raise CountersDown(UNREADABLE)
                 if account.sure >= PACKET:  # estimates had it empty, the count does not
                     account.refusal = None
                     return
@@ -304,29 +319,20 @@ class LeaseDesk:
         raise LedgerDown("the settings change faster than a lease can be granted: try again")
 
     def _grow(self, account: Account, lease: Lease, grant: Grant) -> None:
-        self._take_from_others(account, lease, grant.granted - lease.budget.granted)
-        account.tightest = grant.binding
-        if grant.left is not None and grant.binding is not None:
-            account.beyond = grant.left // self._shares(account)[grant.binding.target]
-        else:
-            account.beyond = None
+        self.grants += 1
+        volume = grant.granted - lease.budget.granted
+        shared.granted(self.accounts.values(), account, lease, volume)
+        account.tightest = tightest = grant.binding
+        sharers = self._shares(account)[tightest.target] if tightest is not None else 1
+        shared.told(account, grant.left if tightest is not None else None, sharers, self.grants)
         account.reached = grant.reached
         lease.budget.grow(grant.granted, self.clock.monotonic())
         lease.budget.final = grant.final
         account.refusal = None
         account.grown()
 
-    def _take_from_others(self, account: Account, lease: Lease, volume: int) -> None:
-        """What one device is granted out of a shared limit is not left to the others."""
-        for other in self.accounts.values():
-            if other is not account and other.beyond is not None and other.tightest in lease.limits:
-                other.beyond = max(0, other.beyond - volume)
-                other.hold()
-
     def _shares(self, account: Account) -> Mapping[Target, int]:
-        device = self.book.devices.get(account.device) or _gone(account.device)
-        active = [device for device, account in self.accounts.items() if account.active]
-        return limits.shares(self.book, device, active)
+        return shared.shares(self.book, account, self.accounts)
 
     async def _ready_lease(self, account: Account) -> Lease:
         if account.lease and account.lease.rotate:
@@ -384,8 +390,3 @@ class LeaseDesk:
             log.warning("no leases: %s", error)
         self.stats.ledger_up = False
         self.lost = True
-
-
-def _gone(device_id: str) -> Device:
-    """A device that was forgotten while its last bytes are still counted."""
-    return Device(device_id, device_id, DeviceState.BLOCKED)

@@ -15,7 +15,7 @@ Rules
    router's relay).
 6. A server's reset is the client's too in a tunnel and in an upload (a polite close would make a
    truncated upload look complete, or let it go on into nothing), once it has read what came before
-   it, ``TOLD_S`` later at the soonest.
+   it, ``TOLD_S`` later at the soonest. In a tunnel no polite end comes before that.
 7. Credentials are for the gateway: they are taken out of a request before it goes on.
 """
 
@@ -61,6 +61,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self._client_reader = ClientReader(r, self._backlog)
         self._client_writer = ClientWriter(w, self._backlog)
         self._answered = False
+        self._server_reader: asyncio.StreamReader | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self.who = gate.client(self.client.peername, self.client.sockname)
         self.transports[self.client] = ConnectionIO(
@@ -123,8 +124,12 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self.client.state &= ~ConnectionState.CAN_WRITE
 
     def close_connection(self, connection: Connection, half_close: bool = False) -> None:
-        if self._answered and connection is self.client:
-            return  # the reader lingers until the answer is home
+        if connection is self.client:
+            if self._answered:
+                return  # the reader lingers until the answer is home
+            if self._tunnels and self._server_failed() and not self._client_writer.is_closing():
+                self._reset_later()
+                return
         super().close_connection(connection, half_close)
 
     def refuse(self, turned: Turned) -> str:
@@ -185,20 +190,29 @@ class Handler(mode_servers.ProxyConnectionHandler):
         """The client speaks to the server, not to a proxy of HTTP requests."""
         return self.request is None or self.request.method == "CONNECT"
 
+    def _server_failed(self) -> bool:
+        """The server has reset the tunnel."""
+        return self._server_reader is not None and self._server_reader.exception() is not None
+
     def _pass_on_reset(self, server: Server) -> None:
         """Rule 6."""
         request = self.request
         to_it = request is not None and (request.host, request.port) == server.address
         if self._tunnels or (to_it and self._uploads):
-            asyncio.get_running_loop().call_later(TOLD_S, self._reset_told, request, TOLD_MOST)
+            self._reset_later()
+
+    def _reset_later(self, looks: int = TOLD_MOST) -> None:
+        asyncio.get_running_loop().call_later(TOLD_S, self._reset_told, self.request, looks)
 
     def _reset_told(self, request: http.Request | None, looks: int) -> None:
         if self.request is not request or not (self._tunnels or self._uploads):
             return  # it has got over it
         if looks and undelivered(self._client_writer.transport):
-            asyncio.get_running_loop().call_later(TOLD_S, self._reset_told, request, looks - 1)
-        else:
-            self.abort()
+            self._reset_later(looks - 1)
+            return
+        self.abort()
+        if self._tunnels and self.client in self.transports:
+            self.close_connection(self.client)  # who has sent its end is not read any more
 
     @property
     def _uploads(self) -> bool:
@@ -243,6 +257,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         server.peername = writer.get_extra_info("peername")
         server.sockname = writer.get_extra_info("sockname")
         metered = MeteredWriter(writer, flow, self._backlog)
+        self._server_reader = reader
         self.transports[server] = ConnectionIO(
             handler=asyncio.current_task(),
             reader=cast(Any, MeteredReader(reader, flow, self._backlog)),

@@ -20,7 +20,7 @@ from tripgate.core.model import PACKET, Limit
 from tripgate.proxy.account import Account, Lease, Metered, Slot
 
 SCARCE = 64 * 1024 * 1024
-"""Bytes beyond the lease below which idle devices give their slices back like all others."""
+"""Bytes beyond all leases below which idle devices give their slices back like all others."""
 
 SHARED_FROM = 64 * 1024
 
@@ -76,7 +76,7 @@ class KernelAccount(Account):
 
     @property
     def _scarce(self) -> bool:
-        return self.beyond is not None and self.beyond < SCARCE
+        return self.left is not None and self.left < SCARCE
 
     @property
     def exhausted(self) -> bool:

@@ -3,9 +3,7 @@
 An addon that a user wants beside ours runs in a stock mitmproxy: ``mitmdump -s addons/gateway.py``.
 """
 
-import asyncio
 import logging
-import signal
 from collections.abc import Sequence
 
 from mitmproxy import options
@@ -13,8 +11,6 @@ from mitmproxy.addons import next_layer, proxyserver
 from mitmproxy.master import Master
 
 from tripgate.proxy.hooks import OPTIONS, Hooks
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ListenError(Exception):
@@ -28,11 +24,3 @@ def make_master(hooks: Hooks, modes: Sequence[str]) -> Master:
     master.addons.add(proxyserver.Proxyserver(), hooks, next_layer.NextLayer())
     master.options.update(mode=list(modes), **OPTIONS)
     return master
-
-
-async def run(master: Master) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, master.shutdown)
-    await master.run()

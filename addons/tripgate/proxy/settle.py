@@ -17,6 +17,7 @@ from tripgate.core.classify import UNKNOWN, Catalogue
 from tripgate.core.model import NOBODYS
 from tripgate.ledger.protocol import LedgerDown, Settlement
 from tripgate.ledger.recovery import replay
+from tripgate.proxy import shared
 from tripgate.proxy.account import Account, Lease, Moved
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.plans import PlanKeeper
@@ -74,20 +75,21 @@ class Settler:
         if self._desk.clock.monotonic() - self._settled_at >= AGAIN_S:
             await self.count_and_settle()
 
-    async def count_and_settle(self) -> None:
+    async def count_and_settle(self) -> bool:
         """Settle all there is. Where the kernel counts it is read for it, at most every
-        ``AGAIN_S``: whoever asks sooner waits, for an answer from old counts would be wrong."""
-        if self._read:
-            await self._turn_to_read()
+        ``AGAIN_S``: whoever asks sooner waits, for an answer from old counts would be wrong.
+        False: it could not be read."""
+        counted = await self._turn_to_read() if self._read else True
         await self.settle()
+        return counted
 
-    async def _turn_to_read(self) -> None:
+    async def _turn_to_read(self) -> bool:
         wait = self._settled_at + AGAIN_S - self._desk.clock.monotonic()
         if wait > 0:
             await asyncio.sleep(wait)
-        self.read()
+        return self.read()
 
-    def read(self) -> None:
+    def read(self) -> bool:
         """Take a reading, if there is somebody to read; without one the kernel's quotas run dry."""
         try:
             if self._read:
@@ -98,6 +100,7 @@ class Settler:
             self._readable = False
         else:
             self._readable = True
+        return self._readable
 
     async def _turn(self) -> None:
         """Plans that begin and end, warnings that are due."""
@@ -141,8 +144,7 @@ class Settler:
         }
 
     async def close(self) -> bool:
-        """Close every lease; True when the ledger has all of it."""
-        await self._desk.close()
+        """Close every lease, once nothing is asked for any more; True when the ledger has all."""
         self.read()
         for account in self._desk.accounts.values():
             account.rotate()
@@ -151,7 +153,7 @@ class Settler:
 
     async def _send(self, batch: Batch) -> None:
         self._pending = batch
-        now = int(self._desk.clock.wall())
+        now, grants = int(self._desk.clock.wall()), self._desk.grants
         await self._desk.stores.ledger.settle(batch.rows, batch.seen, now)
         self._pending = None
         self._desk.stats.calls["settle", "ok"] += 1
@@ -160,6 +162,7 @@ class Settler:
             lease.settled = row.used
             if final:
                 account.closing.remove(lease)
+                shared.returned(self._desk.accounts.values(), lease, row.used, grants)
                 self._desk.stores.journal.closed(lease.id, row.used)
                 lease.slot.release()
             else:
