@@ -10,13 +10,12 @@ Rules
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from tripgate.core import mac as macs
-from tripgate.core.address import IPAddress
+from tripgate.core.address import IPAddress, parse
 from tripgate.core.book import BookError, device_by_identity, has_owner
 from tripgate.core.model import Device, DeviceState
 from tripgate.core.presence import Appeared, Change, Conflict, Gained, Lost, Moved, Presence
@@ -152,12 +151,12 @@ class Lan:
 
     def identity_at(self, address: str) -> str | None:
         """The identity of the client at ``address``, known to the book or not."""
-        mac = self.presence.owner(ipaddress.ip_address(address.partition("%")[0]))
+        mac = self.presence.owner(parse(address))
         return identity(mac) if mac else None
 
     def crowd_of(self, address: str) -> str:
         """Whose connections count together: a device's that is let in, else everybody's else."""
-        device = self.device_at(ipaddress.ip_address(address.partition("%")[0]))
+        device = self.device_at(parse(address))
         approved = device is not None and device.state is DeviceState.APPROVED
         return device.id if device is not None and approved else ""
 

@@ -163,7 +163,7 @@ class Router:
         verdict = self._gate.decide(asked)
         device = self._login.device() if isinstance(verdict, Allow) else None
         if isinstance(verdict, Allow) and device and device.id == verdict.account.device:
-            return replace(verdict, portal=True)
+            return verdict._replace(portal=True)
         return verdict
 
     # -- while it runs ----------------------------------------------------------------------

@@ -24,6 +24,7 @@ from tripgate.portalworld import first_claim, portal_sites
 from tripgate.proxy import handler, runner
 from tripgate.proxy.gate import IN_ALL
 from tripgate.proxy.hooks import Hooks
+from tripgate.proxy.relay.loop import RelayLoop
 from tripgate.router import Router
 from tripgate.sdnotify import notifying
 from tripgate.settings import Settings, supervision
@@ -47,7 +48,8 @@ def serve(settings: Settings) -> int:
     allow_descriptors()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(_serve(settings))
+        with asyncio.Runner(loop_factory=RelayLoop) as loop:
+            loop.run(_serve(settings))
     except asyncio.CancelledError:
         return 0
     except REFUSALS as error:

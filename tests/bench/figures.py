@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import world
+from tests.bench.decide import decide
 from tests.bench.world import HOLD, LOAD, TLS, Gateway, Product, load, start_load
 from tests.lab.lab import SERVERS, Lab, server4, server6
 
@@ -318,4 +319,5 @@ GROUPS: dict[Callable[[], Samples], tuple[str, ...]] = {
     meter: ("unattributed_ratio", "meter_error_ratio"),
     ledger: ("ledger_calls_per_s_50_devices",),
     overshoot_far: ("overshoot_bytes_100mbit_8flows_150ms",),
+    decide: ("decide_us", "decide_growth_1k_to_100k"),
 }  # fmt: skip

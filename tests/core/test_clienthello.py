@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tripgate.core.clienthello import MAX_BYTES, MAX_RECORDS, Gatherer, Malformed, server_name
+from tripgate.core.clienthello import (
+    MAX_BYTES,
+    MAX_RECORDS,
+    Gatherer,
+    Malformed,
+    server_name,
+    whole,
+)
 
 
 def real_hello(name: str | None) -> bytes:
@@ -117,3 +124,22 @@ def test_each_byte_is_looked_at_once() -> None:
     for byte in records(message, 25_000):
         gatherer.feed(Counting(bytes([byte])))
     assert Counting.read < 3 * len(message)
+
+
+@given(st.integers(1, len(HELLO) - 5), st.integers(0, 60))
+def test_a_hello_in_one_record_is_found_whole_and_no_other(size: int, more: int) -> None:
+    message = HELLO[5:]
+    sent = records(message, size) + bytes(more)
+    in_one = size >= len(message)
+    assert (whole(sent) is not None) is in_one
+    assert whole(HELLO[:size]) is None
+    if in_one:
+        assert whole(sent) == Gatherer().feed(HELLO)
+
+
+@given(st.binary(max_size=40))
+def test_whatever_looks_whole_is_what_the_gatherer_finds(rest: bytes) -> None:
+    data = b"\x16\x03\x01" + rest
+    body = whole(data)
+    if body is not None:
+        assert Gatherer().feed(data) == body

@@ -9,6 +9,7 @@ Rules
    gateway's own machine may reach loopback.
 """
 
+import functools
 import ipaddress
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -26,6 +27,12 @@ _NOWHERE = tuple(
     for text in ("0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32")
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@functools.lru_cache(1024)  # connections come in bunches, from and to the same addresses
+def parse(text: str) -> IPAddress:
+    """An address as a socket has it, without its scope. ``ValueError``."""
+    return ipaddress.ip_address(text.partition("%")[0])
 
 
 def unwrap(address: IPAddress) -> IPAddress:

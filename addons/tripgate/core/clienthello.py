@@ -6,6 +6,8 @@ Rules
 2. Only lengths are believed that fit into what encloses them. What does not parse has no name.
 """
 
+import struct
+
 MAX_BYTES = 64 * 1024
 MAX_RECORDS = 32
 
@@ -13,6 +15,10 @@ _HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
 _HOST_NAME = 0
+
+_LENGTH = struct.Struct(">H").unpack_from
+_EXTENSION = struct.Struct(">HH").unpack_from
+_NAME = struct.Struct(">BH").unpack_from
 
 
 class Malformed(Exception):
@@ -67,51 +73,55 @@ class Gatherer:
         return bytes(message[4 : 4 + length]) if len(message) >= 4 + length else None
 
 
-class _Cursor:
-    """Reads length-prefixed fields; every step is checked."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def take(self, size: int) -> bytes:
-        end = self._at + size
-        if end > len(self._data):
-            raise Malformed("truncated")
-        taken, self._at = self._data[self._at : end], end
-        return taken
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size))
-
-    def vector(self, size: int) -> bytes:
-        return self.take(self.number(size))
-
-    @property
-    def more(self) -> bool:
-        return self._at < len(self._data)
+def whole(data: bytes) -> bytes | None:
+    """The ClientHello's body, if ``data`` begins with a record that holds all of it, as nearly
+    every client sends it; ``None``: it has to be gathered."""
+    if len(data) < 9 or data[0] != _HANDSHAKE or data[1] != 3 or data[5] != _CLIENT_HELLO:
+        return None
+    record, length = _LENGTH(data, 3)[0], int.from_bytes(data[6:9])
+    fits = length + 4 <= record and record + 5 <= len(data)
+    return data[9 : 9 + length] if fits else None
 
 
 def server_name(body: bytes) -> bytes | None:
     """The host name asked for, raw; ``None`` if there is none. Raises :class:`Malformed`."""
-    hello = _Cursor(body)
-    hello.take(2 + 32)  # legacy_version, random
-    hello.vector(1)  # legacy_session_id
-    hello.vector(2)  # cipher_suites
-    hello.vector(1)  # legacy_compression_methods
-    if not hello.more:
-        return None
-    extensions = _Cursor(hello.vector(2))
-    while extensions.more:
-        kind, content = extensions.number(2), extensions.vector(2)
+    try:
+        at = 2 + 32  # legacy_version, random
+        at += 1 + body[at]  # legacy_session_id
+        at += 2 + _LENGTH(body, at)[0]  # cipher_suites
+        at += 1 + body[at]  # legacy_compression_methods
+        return _extension(body, at) if at != len(body) else None
+    except (IndexError, struct.error) as error:
+        raise Malformed("truncated") from error
+
+
+def _extension(body: bytes, at: int) -> bytes | None:
+    end = at + 2 + _LENGTH(body, at)[0]
+    at += 2
+    _within(end, len(body))
+    while at < end:
+        kind, size = _EXTENSION(body, at)
+        at += 4
+        _within(at + size, end)
         if kind == _SERVER_NAME:
-            return _host_name(content)
+            return _host_name(body[at : at + size])
+        at += size
     return None
 
 
 def _host_name(content: bytes) -> bytes | None:
-    names = _Cursor(_Cursor(content).vector(2))
-    while names.more:
-        kind, name = names.number(1), names.vector(2)
+    at, end = 2, 2 + _LENGTH(content, 0)[0]
+    _within(end, len(content))
+    while at < end:
+        kind, size = _NAME(content, at)
+        at += 3
+        _within(at + size, end)
         if kind == _HOST_NAME:
-            return name
+            return content[at : at + size]
+        at += size
     return None
+
+
+def _within(at: int, end: int) -> None:
+    if at > end:
+        raise Malformed("truncated")

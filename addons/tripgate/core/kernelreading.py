@@ -4,7 +4,7 @@ Bytes are L3 bytes. An interface counts link headers and ARP too; they are taken
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 # ARPHRD type (linux/if_arp.h) to the bytes of its link header; the others (raw IP, tunnels,
@@ -53,18 +53,32 @@ class Reading:
     uplinks: frozenset[str] = frozenset()
 
 
+def parse_counts(items: Items) -> Reading:
+    """What was counted and who is spent, of a reading without the rest: the sets ``up``, ``down``,
+    ``forwarded`` and ``spent`` (``ReadingError``)."""
+    try:
+        return _counted(items)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
+
+
+def parse_grants(items: Items) -> frozenset[int]:
+    """The slots whose packets are held to a quota, in the map ``grants`` (``ReadingError``)."""
+    try:
+        return frozenset(int(slot) for slot, _ in _elements(items, "grants", "map"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
+
+
 def parse_table(items: Items) -> Reading:
     """The reading in ``list table inet tripgate`` (``ReadingError``)."""
     try:
-        up, down = _counters(items, "up"), _counters(items, "down")
-        return Reading(
-            {slot: Count(up.get(slot, 0), down.get(slot, 0)) for slot in sorted({*up, *down})},
-            _counters(items, "forwarded"),
-            _quotas(items),
-            frozenset(int(slot) for slot in _elements(items, "spent")),
-            {str(mac): int(mark) for mac, mark in _elements(items, "slots", "map")},
-            frozenset(int(slot) for slot in _elements(items, "owners")),
-            frozenset(str(name) for name in _elements(items, "uplinks")),
+        return replace(
+            _counted(items),
+            quotas=_quotas(items),
+            marks={str(mac): int(mark) for mac, mark in _elements(items, "slots", "map")},
+            owners=frozenset(int(slot) for slot in _elements(items, "owners")),
+            uplinks=frozenset(str(name) for name in _elements(items, "uplinks")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
@@ -109,6 +123,15 @@ def less_arp(links: Mapping[str, Count], arp: Mapping[str, Count]) -> dict[str, 
         )
         for name, count in links.items()
     }
+
+
+def _counted(items: Items) -> Reading:
+    up, down = _counters(items, "up"), _counters(items, "down")
+    return Reading(
+        {slot: Count(up.get(slot, 0), down.get(slot, 0)) for slot in sorted({*up, *down})},
+        _counters(items, "forwarded"),
+        spent=frozenset(int(slot) for slot in _elements(items, "spent")),
+    )
 
 
 def _quotas(items: Items) -> dict[int, Quota]:

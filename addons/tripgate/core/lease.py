@@ -48,7 +48,8 @@ class Budget:
     @property
     def left(self) -> int:
         """Bytes that may still be taken; never negative, none once revoked."""
-        return 0 if self.revoked else max(0, self.granted - self.taken - self.held)
+        left = self.granted - self.taken - self.held
+        return left if left > 0 and not self.revoked else 0
 
     @property
     def overrun(self) -> int:
@@ -99,8 +100,10 @@ class Budget:
         """Time to ask for the next slice, if there may be one."""
         if self.final or self.revoked:
             return False
-        whole = self.left + self.held
-        return whole < max(self.least // 2, self.rate * AHEAD_S) or self.left < SLICE_MIN // 4
+        left = self.left
+        if left < SLICE_MIN // 4:
+            return True
+        return left + self.held < max(self.least // 2, self.rate * AHEAD_S)
 
     @property
     def want(self) -> int:

@@ -7,10 +7,11 @@ Rules
 3. What is neither is given up at once; nothing raises.
 """
 
+import functools
 import re
 
 from tripgate.core import address, names
-from tripgate.core.clienthello import Gatherer, Malformed, server_name
+from tripgate.core.clienthello import Gatherer, Malformed, server_name, whole
 
 MAX_HEAD = 16 * 1024
 
@@ -38,6 +39,9 @@ class Sniffer:
         if self.done or not data:
             return
         if self._tls is None and self._head is None:
+            if (body := whole(data)) is not None:
+                self._finish_tls(body)
+                return
             if data[0] == _TLS_HANDSHAKE:
                 self._tls = Gatherer()
             else:
@@ -50,8 +54,15 @@ class Sniffer:
     def _feed_tls(self, gatherer: Gatherer, data: bytes) -> None:
         try:
             body = gatherer.feed(data)
+        except Malformed:
+            self._finish(None)
+        else:
             if body is not None:
-                self._finish(server_name(body))
+                self._finish_tls(body)
+
+    def _finish_tls(self, body: bytes) -> None:
+        try:
+            self._finish(server_name(body))
         except Malformed:
             self._finish(None)
 
@@ -71,8 +82,13 @@ class Sniffer:
     def _finish(self, raw: bytes | None) -> None:
         self.done = True
         self._tls = self._head = None
-        name = names.clean_host(raw) if raw else None
-        self.name = name if name and not address.is_literal(name) else None
+        self.name = _clean(raw) if raw and len(raw) <= names.HOST_MAX + 1 else None
+
+
+@functools.lru_cache(1024)  # connections come in bunches, to the same names
+def _clean(raw: bytes) -> str | None:
+    name = names.clean_host(raw)
+    return name if name and not address.is_literal(name) else None
 
 
 def _without_port(host: bytes) -> bytes:

@@ -11,7 +11,7 @@ Rules
    kernel's counters put it right (:mod:`tripgate.proxy.kernelaccount`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 HEADER = {4: 20 + 32, 6: 40 + 32}
 """Bytes of IP and TCP header of a segment, by IP version; the timestamp option is 12 of them."""
@@ -28,6 +28,18 @@ class WireCost:
 
     header: int
     mss: int
+    opening: tuple[int, int] = field(init=False)
+    """Up and down: SYN, its answer, the last acknowledgement."""
+    closing: tuple[int, int] = field(init=False)
+    """Up and down: a FIN and an acknowledgement on each side."""
+    least: int = field(init=False)
+    """What a connection costs that moves one byte."""
+
+    def __post_init__(self) -> None:
+        opening = 2 * self.header + SYN_EXTRA, self.header + SYN_EXTRA
+        object.__setattr__(self, "opening", opening)
+        object.__setattr__(self, "closing", (2 * self.header, 2 * self.header))
+        object.__setattr__(self, "least", sum(opening) + self.volume(1))
 
     @classmethod
     def of(cls, version: int, mtu: int = MTU) -> "WireCost":
@@ -42,6 +54,11 @@ class WireCost:
         """Bytes of acknowledgements, in the other direction."""
         return (-(-payload // self.mss) + 1) // 2 * self.header
 
+    def both(self, payload: int) -> tuple[int, int]:
+        """Bytes in the payload's own direction, and in the other one."""
+        segments = -(-payload // self.mss)
+        return payload + segments * self.header, (segments + 1) // 2 * self.header
+
     def volume(self, payload: int) -> int:
         """Bytes in both directions together."""
         segments = -(-payload // self.mss)
@@ -54,18 +71,3 @@ class WireCost:
         if rest > self.mss + 3 * self.header:
             return 2 * pairs * self.mss + rest - 3 * self.header
         return 2 * pairs * self.mss + min(self.mss, max(0, rest - 2 * self.header))
-
-    @property
-    def opening(self) -> tuple[int, int]:
-        """Up and down: SYN, its answer, the last acknowledgement."""
-        return 2 * self.header + SYN_EXTRA, self.header + SYN_EXTRA
-
-    @property
-    def least(self) -> int:
-        """What a connection costs that moves one byte."""
-        return sum(self.opening) + self.volume(1)
-
-    @property
-    def closing(self) -> tuple[int, int]:
-        """Up and down: a FIN and an acknowledgement on each side."""
-        return 2 * self.header, 2 * self.header

@@ -44,9 +44,7 @@ class WireMeter(Meter):
 
     def moved_up(self, payload: int) -> None:
         """``payload`` bytes within ``room`` are about to be sent."""
-        cost = self.cost
-        acknowledged = cost.acknowledged(payload)
-        sent = cost.sent(payload)
+        sent, acknowledged = self.cost.both(payload)
         self._budget().taken += sent + acknowledged
         self.up += sent
         self.down += acknowledged
@@ -54,9 +52,7 @@ class WireMeter(Meter):
 
     def moved_down(self, payload: int) -> None:
         """``payload`` bytes within ``room`` are about to be delivered."""
-        cost = self.cost
-        acknowledged = cost.acknowledged(payload)
-        sent = cost.sent(payload)
+        sent, acknowledged = self.cost.both(payload)
         self._budget().taken += sent + acknowledged
         self.down += sent
         self.up += acknowledged

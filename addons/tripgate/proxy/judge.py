@@ -22,7 +22,7 @@ from tripgate.core.bucket import Bucket
 from tripgate.core.classify import UNKNOWN, Catalogue, Service
 from tripgate.core.heldback import Held, increments
 from tripgate.core.limits import cap_of, targets_of
-from tripgate.core.model import Cap
+from tripgate.core.model import Cap, Target
 from tripgate.core.policy import Moment, Verdict
 from tripgate.core.usage import Increment
 from tripgate.proxy.account import Account, Metered
@@ -45,11 +45,13 @@ class Judge:
         self._stats = stats
         self._book = EMPTY
         self._policies = policybook.compiled(EMPTY)
+        self._targets: dict[str, tuple[Target, ...]] = {}
         self._buckets: dict[str, Bucket] = {}
 
     def learn(self, book: Book) -> None:
         """Judge by this book from now on."""
         self._book, self._policies = book, policybook.compiled(book)
+        self._targets = {device.id: targets_of(device) for device in book.devices.values()}
         known = {policy.id for policy in book.policies}
         self.held = {key: held for key, held in self.held.items() if key in known}
 
@@ -65,8 +67,7 @@ class Judge:
 
     def verdict(self, account: Account, host: str | None) -> Verdict:
         """On a flow of the account to ``host`` (a clean name, or none)."""
-        device = self._book.devices.get(account.device)
-        targets = targets_of(device) if device else ()
+        targets = self._targets.get(account.device, ())
         service = self._catalogue.classify(host)
         return self._policies.decide(
             targets, service, self._moment(), reached=self._reached(account), host=host
@@ -76,8 +77,7 @@ class Judge:
         """Whether a cap refuses a flow only as long as it has no name (rule 3)."""
         if verdict.policy is not None:
             return False
-        device = self._book.devices.get(account.device)
-        targets = targets_of(device) if device else ()
+        targets = self._targets.get(account.device, ())
         reached = self._reached(account)
         return self._policies.decide(targets, BEST, self._moment(), reached=reached).passes
 
@@ -89,7 +89,7 @@ class Judge:
     def nameless(self, account: Account) -> tuple[bool, Bucket | None]:
         """Whether packets that belong to no flow may be forwarded now, and what slows them."""
         verdict = self.verdict(account, None)
-        return verdict.passes, self._bucket(verdict)
+        return verdict.passes, self.bucket(verdict)
 
     def held_back(self, verdict: Verdict, host: str | None) -> None:
         """Count an attempt."""
@@ -115,13 +115,14 @@ class Judge:
         """Cut, slow or free one flow."""
         verdict = self.verdict(account, flow.meter.name)
         if verdict.passes or (flow.undecided and self.waits(account, verdict)):
-            flow.slow(self._bucket(verdict))
+            flow.slow(self.bucket(verdict))
         elif flow.cut():
             self._stats.cuts["policy" if verdict.policy else "cap"] += 1
             self.held_back(verdict, flow.meter.name)
         return verdict
 
-    def _bucket(self, verdict: Verdict) -> Bucket | None:
+    def bucket(self, verdict: Verdict) -> Bucket | None:
+        """What slows a flow by this verdict; ``None``: nothing."""
         if verdict.rate is None:
             return None
         key = _key(verdict)

@@ -8,15 +8,15 @@ Rules
 3. A refusal of the ledger stands for a moment, one of a cap until something changes.
 """
 
-import functools
-import ipaddress
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from tripgate.core.address import IPAddress
+from tripgate.core.address import parse as parse_address
 from tripgate.core.book import device_of_slot
 from tripgate.core.classify import Catalogue
 from tripgate.core.model import Device, DeviceState
+from tripgate.core.policy import Verdict
 from tripgate.proxy.account import Account
 from tripgate.proxy.desk import REFUSAL_STANDS_S, LeaseDesk
 from tripgate.proxy.gate import Client, Turned
@@ -26,11 +26,6 @@ from tripgate.proxy.relay.verdict import Allow, Asked, Refuse
 CHECKS = "connectivity-check"
 
 PageMaker = Callable[[Client, Device | None, Turned, Any], bytes]
-
-
-@functools.lru_cache(1024)  # connections come in bunches, from and to the same addresses
-def _address(text: str) -> IPAddress:
-    return ipaddress.ip_address(text.partition("%")[0])
 
 
 class Names(Protocol):
@@ -59,15 +54,16 @@ class RouterGate:
 
     def decide(self, asked: Asked) -> Allow | Refuse:
         """The relay's question."""
-        client = _address(asked.client[0])
+        client = parse_address(asked.client[0])
         device = device_of_slot(self._desk.book, asked.slot)
         turned = self._turned(device)
         if turned is None and device is not None:
             name = asked.name or self._asked_for(client, asked.destination[0])
             account = self._desk.account(device.id)
-            turned = self._held_back(account, name)
-            if turned is None:
-                return Allow(account, device.slot, name)
+            verdict = self._desk.judge.verdict(account, name)
+            if verdict.passes:
+                return Allow(account, device.slot, name, policy=verdict)
+            turned = self._held_back(verdict, name)
         assert turned is not None
         return Refuse(turned.verdict, self._answer(client, device, turned, asked))
 
@@ -89,12 +85,9 @@ class RouterGate:
             return None
         return Turned(refusal.kind, "no data left", refusal)
 
-    def _held_back(self, account: Account, name: str | None) -> Turned | None:
+    def _held_back(self, verdict: Verdict, name: str | None) -> Turned:
         """What policies and soft caps say."""
         judge = self._desk.judge
-        verdict = judge.verdict(account, name)
-        if verdict.passes:
-            return None
         judge.held_back(verdict, name)
         return Turned.by(verdict, judge.service(name))
 
@@ -112,4 +105,4 @@ class RouterGate:
         return self._page(Client(client, identity, True), device, turned, parse(asked.head))
 
     def _asked_for(self, client: IPAddress, destination: str) -> str | None:
-        return self._names.name(client, _address(destination))
+        return self._names.name(client, parse_address(destination))

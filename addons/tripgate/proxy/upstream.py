@@ -17,6 +17,10 @@ import struct
 from tripgate.core import tcpinfo
 from tripgate.core.meter import WireState
 
+Socket = socket.SocketType
+"""The kernel's socket as the interpreter has it, below what :mod:`socket` adds: connections that
+nobody makes a file or a context of need no more, and accept and close in half the time."""
+
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """``SO_LINGER`` on with zero seconds: close sends RST and drops what is queued."""
 
@@ -43,7 +47,7 @@ _TCP_WINDOW_CLAMP = getattr(socket, "TCP_WINDOW_CLAMP", 10)
 _SO_RCVBUFFORCE = 33  # <asm-generic/socket.h>; the module socket does not have it
 
 
-def wire(sock: socket.socket, *, dead: bool) -> WireState | None:
+def wire(sock: Socket, *, dead: bool) -> WireState | None:
     """The socket's own counts; ``None`` where the kernel does not tell. ``dead``: it was cut."""
     try:
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
@@ -60,7 +64,7 @@ def wire(sock: socket.socket, *, dead: bool) -> WireState | None:
     )
 
 
-def last_word(sock: socket.socket, *, dead: bool) -> WireState | None:
+def last_word(sock: Socket, *, dead: bool) -> WireState | None:
     """The last counts, with everything in them acknowledged: the reset that follows would leave a
     delayed ACK unsent, and the server would not know what the uplink has carried. Nothing more is
     let in meanwhile."""
@@ -76,7 +80,7 @@ def last_word(sock: socket.socket, *, dead: bool) -> WireState | None:
     return last
 
 
-def acknowledge(sock: socket.socket) -> None:
+def acknowledge(sock: Socket) -> None:
     """Have the kernel send the ACK that it delays, on a socket that is about to be closed.
 
     ``TCP_QUICKACK`` does nothing once a FIN was sent; there reading does it. One byte will do, and
@@ -90,7 +94,7 @@ def acknowledge(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
 
-def set_window(sock: socket.socket, volume: int, *, held: bool) -> bool:
+def set_window(sock: Socket, volume: int, *, held: bool) -> bool:
     """Offer the server at most ``volume`` bytes beyond what was read.
 
     ``held``: what the last call for this socket returned, False at first. From ``WINDOW_FREE`` on
@@ -104,14 +108,14 @@ def set_window(sock: socket.socket, volume: int, *, held: bool) -> bool:
     return False
 
 
-def _offer(sock: socket.socket, volume: int) -> None:
+def _offer(sock: Socket, volume: int) -> None:
     with contextlib.suppress(OSError):
         if volume <= RMEM_MAX or not _force(sock, volume):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, volume)
         sock.setsockopt(socket.IPPROTO_TCP, _TCP_WINDOW_CLAMP, volume)
 
 
-def _force(sock: socket.socket, volume: int) -> bool:
+def _force(sock: Socket, volume: int) -> bool:
     """Past ``net.core.rmem_max``; False without the privilege for it (CAP_NET_ADMIN)."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, volume)

@@ -5,7 +5,6 @@ import errno
 import os
 import socket
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -180,8 +179,7 @@ async def test_without_descriptors_a_client_is_reset_and_nothing_is_left_of_it(
     with monkeypatch.context() as patch:
         client = await world.client()
         await until(lambda: world.relay.connections == 1)
-        module = SimpleNamespace(**{**vars(socket), "socket": exhausted})
-        patch.setattr("tripgate.proxy.relay.relay.socket", module)
+        patch.setattr("tripgate.proxy.relay.relay.Socket", exhausted)
         await send(client, b"!")
         await until(lambda: world.relay.connections == 0)
     with pytest.raises(ConnectionResetError):

@@ -12,6 +12,7 @@ import socket
 
 from tripgate.proxy.relay.engine import BOTH
 from tripgate.proxy.relay.lane import Lane
+from tripgate.proxy.upstream import Socket
 
 LINGER = 1024 * 1024
 
@@ -21,7 +22,7 @@ class Answer:
 
     __slots__ = ("_crowd", "_lane", "_over", "_page", "_read", "_sock")
 
-    def __init__(self, lane: Lane, sock: socket.socket, crowd: str, page: bytes) -> None:
+    def __init__(self, lane: Lane, sock: Socket, crowd: str, page: bytes) -> None:
         self._lane = lane
         self._sock = sock
         self._crowd = crowd

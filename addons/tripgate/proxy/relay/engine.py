@@ -1,8 +1,9 @@
 """The engine: one epoll inside the event loop, the turns, the deadlines, the closing.
 
 Rules
-1. A turn takes batch after batch until there are no events or ``TURN_S`` has passed: others in the
-   loop have their turn too.
+1. On a :class:`RelayLoop` the engine shares the loop's epoll and is given its events; on another
+   loop it has one of its own, which the loop watches. A turn takes batch after batch until there
+   are no events of its own or ``TURN_S`` has passed: others in the loop have their turn too.
 2. A handler that raises loses its own connection; the others do not notice, also where its end
    fails, or what it does at its deadline.
 3. Descriptors are closed between batches (rule 2 of :mod:`tripgate.proxy.relay`).
@@ -18,8 +19,10 @@ from typing import Protocol
 
 from tripgate.proxy import upstream
 from tripgate.proxy.relay.deadlines import Deadlines
+from tripgate.proxy.relay.loop import Events, RelayLoop
 from tripgate.proxy.relay.pipes import Pipes
 from tripgate.proxy.relay.quiet import Quiet
+from tripgate.proxy.upstream import Socket
 
 TURN_S = 0.005
 TICK_S = 0.1
@@ -61,28 +64,35 @@ class Engine:
         self.view = memoryview(bytearray(BUFFER))
         self.quiet = Quiet(log, clock)
         self.loop = loop
-        self._epoll = select.epoll()
+        self._shared = loop.shared if isinstance(loop, RelayLoop) else None
+        self._epoll = self._shared.epoll if self._shared else select.epoll()
         self._poll = self._epoll.poll
         self._handlers: dict[int, Handler] = {}
         self._queues: list[Deadlines] = []
         self._again: deque[Turn] = deque()
-        self._over: list[socket.socket] = []
+        self._over: list[Socket] = []
         self._resting: list[Turn] = []
         self._pause: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._turning = False
-        loop.add_reader(self._epoll.fileno(), self._turn)
+        if self._shared:
+            self._shared.turn = self._turn
+        else:
+            loop.add_reader(self._epoll.fileno(), self._woken)
 
     def close(self) -> None:
         """End everything with a reset."""
         self.abort(lambda _: True)
         self._close_over()
-        self.loop.remove_reader(self._epoll.fileno())
+        if self._shared:
+            self._shared.turn = None
+        else:
+            self.loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
         for timer in (self._ticking, self._soon, self._pause):
             if timer is not None:
                 timer.cancel()
-        self._epoll.close()
         self.pipes.close()
 
     # -- descriptors ------------------------------------------------------------------------
@@ -105,7 +115,7 @@ class Engine:
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def close_soon(self, sock: socket.socket, *, reset: bool = False) -> None:
+    def close_soon(self, sock: Socket, *, reset: bool = False) -> None:
         """No more events; close when the batch is over."""
         self._handlers.pop(sock.fileno(), None)
         if reset:
@@ -141,7 +151,7 @@ class Engine:
         self._pause = None
         self._again.extend(self._resting)
         self._resting.clear()
-        self._turn()
+        self._turn([])
 
     def _see_to_it(self) -> None:
         """There is something to do: in the present turn, or in one that comes soon."""
@@ -150,31 +160,40 @@ class Engine:
 
     def _turn_again(self) -> None:
         self._soon = None
-        self._turn()
+        self._turn([])
 
-    def _turn(self) -> None:
+    def _woken(self) -> None:
+        self._turn(self._poll(0, BATCH))
+
+    def _turn(self, events: Events) -> Events:
+        """Work on the events; returns those that are not ours."""
         self._turning = True
-        started = self.now = self.clock()
-        handlers = self._handlers
-        while events := self._poll(0, BATCH):
-            for fd, mask in events:
-                handler = handlers.get(fd)
-                if handler is not None:
-                    try:
-                        handler.event(fd, mask)
-                    except Exception as error:
-                        self._failed(handler, error)
-            if self._over:
-                self._close_over()
-            self.now = self.clock()
-            if self.now - started > TURN_S:
-                break
+        self.now = self.clock()
+        others = self._batch(events)
         for _ in range(len(self._again)):
             self.give_turn(self._again.popleft())
-        self._close_over()
+        if self._over:
+            self._close_over()
         self._turning = False
         if self._again:
             self._see_to_it()
+        return others
+
+    def _batch(self, events: Events) -> Events:
+        handlers, others = self._handlers, []
+        for event in events:
+            fd, mask = event
+            handler = handlers.get(fd)
+            if handler is None:
+                others.append(event)
+                continue
+            try:
+                handler.event(fd, mask)
+            except Exception as error:
+                self._failed(handler, error)
+        if self._over:
+            self._close_over()
+        return others
 
     def give_turn(self, turn: Turn) -> None:
         """Let it pump now."""

@@ -22,8 +22,10 @@ from tripgate.proxy.relay.peek import Peek
 from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.throttle import AHEAD, Throttle
 from tripgate.proxy.relay.way import GONE, Way
+from tripgate.proxy.upstream import Socket
 
 READABLE = select.EPOLLIN | GONE
+_ERROR = select.EPOLLERR
 
 
 class RelayFlow:
@@ -38,6 +40,7 @@ class RelayFlow:
         "_lane",
         "_out",
         "_purse",
+        "_server_fd",
         "_throttle",
         "_up",
         "address",
@@ -59,7 +62,7 @@ class RelayFlow:
         self.engine: Engine = lane.engine
         self._lane = lane
         self._purse = purse
-        self.server: socket.socket
+        self.server: Socket
         self._up: Way
         self._down: Way
         self._connected = self._finished = self._out = self._held = False
@@ -69,9 +72,10 @@ class RelayFlow:
 
     # -- connect ----------------------------------------------------------------------------
 
-    def connect(self, server: socket.socket, destination: tuple[str, int], mark: int) -> None:
+    def connect(self, server: Socket, destination: tuple[str, int], mark: int) -> None:
         """Begin with a fresh socket; the outcome is an event, or a reset of the client."""
         self.server = server
+        self._server_fd = server.fileno()
         self._up = Way(self, self.client, server, True)
         self._down = Way(self, server, self.client, False)
         try:
@@ -86,7 +90,7 @@ class RelayFlow:
         except OSError:
             self._unreachable()
             return
-        self.engine.watch(server.fileno(), self, BOTH)
+        self.engine.watch(self._server_fd, self, BOTH)
         self._lane.connecting.enter(self, self.engine.now)
 
     def _charge_headers(self, cost: tuple[int, int]) -> None:
@@ -105,12 +109,13 @@ class RelayFlow:
         if not self._connected:
             self._event_before(fd, mask)
             return
-        if mask & select.EPOLLERR:
+        if mask & _ERROR:
             self.reset()
             return
-        reads, writes = (
-            (self._down, self._up) if fd == self.server.fileno() else (self._up, self._down)
-        )
+        if fd == self._server_fd:
+            reads, writes = self._down, self._up
+        else:
+            reads, writes = self._up, self._down
         if mask & GONE:
             reads.gone = True
         if mask & READABLE and not reads.done and not reads.blocked:
@@ -120,7 +125,7 @@ class RelayFlow:
             writes.pump()
 
     def _event_before(self, fd: int, mask: int) -> None:
-        if fd != self.server.fileno():
+        if fd != self._server_fd:
             if mask & GONE:
                 self._up.gone = True
             if mask & (select.EPOLLERR | select.EPOLLHUP):
@@ -138,7 +143,7 @@ class RelayFlow:
             if mask & select.EPOLLIN and not self._finished:
                 self._down.pump()
 
-    def blocked(self, sock: socket.socket) -> None:
+    def blocked(self, sock: Socket) -> None:
         """``sock`` takes no more: hear of it when it does."""
         if sock is self.client and not self._out:
             self._out = True
@@ -178,7 +183,7 @@ class RelayFlow:
             self._throttle.took(volume)
         self._purse.taken()
 
-    def ended(self, way: Way, dst: socket.socket) -> None:
+    def ended(self, way: Way, dst: Socket) -> None:
         """``way`` is at its end: so the other side's input is."""
         if self._up.done and self._down.done:
             self._finish(reset=False)

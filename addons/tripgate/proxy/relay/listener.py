@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 from tripgate.proxy.relay.engine import LISTEN, Engine
 from tripgate.proxy.relay.verdict import Address
+from tripgate.proxy.upstream import Socket
 
-Enter = Callable[[socket.socket, Address, Address], None]
+Enter = Callable[[Socket, Address, Address], None]
 """Takes an accepted socket, the client's address and the destination."""
 
 ACCEPTS = 64
@@ -44,7 +45,7 @@ def transparent(family: int, host: str, port: int) -> socket.socket:
     return sock
 
 
-def own_name(sock: socket.socket) -> Address:
+def own_name(sock: Socket) -> Address:
     """The destination of a diverted connection: its socket's own address."""
     name = sock.getsockname()
     return name[0], name[1]
@@ -53,27 +54,29 @@ def own_name(sock: socket.socket) -> Address:
 class Listener:
     """Accepts from ``sock``, which is closed with it."""
 
-    __slots__ = ("_destination", "_engine", "_enter", "sock")
+    __slots__ = ("_destination", "_engine", "_enter", "_family", "sock")
 
     def __init__(
         self,
         engine: Engine,
         enter: Enter,
         sock: socket.socket,
-        destination: Callable[[socket.socket], Address] = own_name,
+        destination: Callable[[Socket], Address] = own_name,
     ) -> None:
         self._engine = engine
         self._enter = enter
         self._destination = destination
         self.sock = sock
+        self._family = int(sock.family)
         sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # those it accepts inherit it
         engine.watch(sock.fileno(), self, LISTEN)
 
     def event(self, fd: int, mask: int) -> None:
         """Connections wait."""
         for _ in range(ACCEPTS):
             try:
-                sock, peer = self.sock.accept()
+                fd, peer = self.sock._accept()  # type: ignore[attr-defined]  # accept() without an object around it
             except BlockingIOError:
                 return
             except OSError as error:
@@ -81,12 +84,12 @@ class Listener:
                     self._pause(error)
                     return
                 continue  # accept(2): an error of that connection, it is gone
+            sock = Socket(self._family, socket.SOCK_STREAM, 0, fd)
             self._accepted(sock, (peer[0], peer[1]))
 
-    def _accepted(self, sock: socket.socket, client: Address) -> None:
+    def _accepted(self, sock: Socket, client: Address) -> None:
         sock.setblocking(False)
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             destination = self._destination(sock)
         except OSError:
             sock.close()

@@ -17,6 +17,7 @@ from tripgate.core.sniff import Sniffer
 from tripgate.proxy.relay.engine import BUFFER
 from tripgate.proxy.relay.lane import Lane
 from tripgate.proxy.relay.verdict import Address, Asked
+from tripgate.proxy.upstream import Socket
 
 CLIENT_FIRST = frozenset({80, 443})
 
@@ -47,7 +48,7 @@ class Peek:
         self,
         lane: Lane,
         admit: Callable[["Peek", Asked], None],
-        sock: socket.socket,
+        sock: Socket,
         client: Address,
         destination: Address,
     ) -> None:

@@ -25,6 +25,7 @@ from tripgate.proxy.relay.listener import Listener, own_name
 from tripgate.proxy.relay.peek import Peek
 from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.verdict import Address, Allow, Asked, Decide, Refuse
+from tripgate.proxy.upstream import Socket
 
 
 class Relay(Lane):
@@ -58,12 +59,12 @@ class Relay(Lane):
     # -- clients ----------------------------------------------------------------------------
 
     def listen(
-        self, sock: socket.socket, destination: Callable[[socket.socket], Address] = own_name
+        self, sock: socket.socket, destination: Callable[[Socket], Address] = own_name
     ) -> Listener:
         """Accept from ``sock``; ``destination`` says where an accepted one wants to go."""
         return Listener(self.engine, self.enter, sock, destination)
 
-    def enter(self, sock: socket.socket, client: Address, destination: Address) -> None:
+    def enter(self, sock: Socket, client: Address, destination: Address) -> None:
         """A new connection, counted in; or reset, if there are too many."""
         peek = Peek(self, self.admit, sock, client, destination)
         if not self.count_in(peek.crowd):
@@ -110,7 +111,7 @@ class Relay(Lane):
         host = asked.destination[0]
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            server = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            server = Socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError as error:
             self.engine.quiet.warning("no socket for a connection: %s", error)
             self._refuse(peek, "unreachable")
@@ -122,7 +123,11 @@ class Relay(Lane):
         self.engine.hand_over(peek.sock.fileno(), flow)
         self.stats.verdicts["allow"] += 1
         flow.connect(server, asked.destination, verdict.mark)
-        self.desk.judge.apply(verdict.account, flow)
+        judge = self.desk.judge
+        if verdict.policy is None:
+            judge.apply(verdict.account, flow)
+        elif (bucket := judge.bucket(verdict.policy)) is not None:
+            flow.slow(bucket)
 
     def _purse(self, account: Account) -> Purse:
         purse = self._purses.get(account.device)

@@ -9,15 +9,16 @@ Rules
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tripgate.core import marks
+from tripgate.core.policy import Verdict
 from tripgate.proxy.account import Account
 
 Address = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A connection as the decision sees it.
 
     ``client`` and ``destination``: address and port as the socket has them (an IPv6 address without
@@ -33,18 +34,19 @@ class Asked:
     slot: int = marks.NOBODY
 
 
-@dataclass(frozen=True, slots=True)
-class Allow:
+class Allow(NamedTuple):
     """``account`` pays; the upstream socket carries ``mark`` (0: none).
 
     ``name``: under which the bytes are counted; ``None``: what the first bytes named.
     ``portal``: it may go to private networks, for the login at the uplink's portal.
+    ``policy``: what the policies have said of it, if they were asked.
     """
 
     account: Account
     mark: int
     name: str | None = None
     portal: bool = False
+    policy: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

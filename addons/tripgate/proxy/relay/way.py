@@ -14,11 +14,11 @@ Rules
 
 import os
 import select
-import socket
 from typing import Protocol
 
 from tripgate.proxy.relay.engine import BOTH, BUFFER, PAUSE_S, Engine
 from tripgate.proxy.relay.pipes import Pipe
+from tripgate.proxy.upstream import Socket
 
 SPLICE_FROM = 256 * 1024
 WORTHWHILE = 64 * 1024
@@ -37,8 +37,8 @@ class Owner(Protocol):
 
     def room(self, way: "Way", want: int) -> int: ...
     def charge(self, way: "Way", volume: int) -> None: ...
-    def blocked(self, sock: socket.socket) -> None: ...
-    def ended(self, way: "Way", dst: socket.socket) -> None: ...
+    def blocked(self, sock: Socket) -> None: ...
+    def ended(self, way: "Way", dst: Socket) -> None: ...
     def reset(self) -> None: ...
 
 
@@ -50,7 +50,7 @@ class Way:
         "blocked", "done", "ended", "gone", "up",
     )  # fmt: skip
 
-    def __init__(self, flow: Owner, src: socket.socket, dst: socket.socket, up: bool) -> None:
+    def __init__(self, flow: Owner, src: Socket, dst: Socket, up: bool) -> None:
         self.up = up
         self._flow = flow
         self._src = src
