@@ -45,6 +45,8 @@ class Doors:
         self.mended: Callable[[], None] = lambda: None
         self.lost: Callable[[], None] = lambda: None
         self.uplinks: tuple[str, ...] = ()
+        self.sessions: Mapping[str, str] = {}
+        """Which session of each uplink is going on (:func:`addresses.sessions`)."""
         self.counters: KernelCounters
         self.posted: PostedPage
         self.lan: Lan
@@ -71,6 +73,7 @@ class Doors:
         self._recorded = Recorded(self._folder.path / "recorded.json")
         routes.apply(self.link)
         self.uplinks = self._find_uplinks()
+        self.sessions = addresses.sessions(self.uplinks)
         self.lan = self._lan(gateway)
         wanted = [one for one in (self.lan.v4, self.lan.v6) if one is not None]
         there = addresses.interfaces(self.link)
@@ -116,10 +119,13 @@ class Doors:
             self._table.remove()
 
     def _find_uplinks(self) -> tuple[str, ...]:
+        """The preferred one first: the one that packets go by."""
         named = self.settings.uplink
-        if named != "auto":
-            return tuple(dict.fromkeys(named.split(",")))
-        return tuple(name for name in addresses.default_links() if name != self.link)
+        routed = [name for name in addresses.default_links() if name != self.link]
+        if named == "auto":
+            return tuple(routed)
+        wanted = list(dict.fromkeys(named.split(",")))
+        return tuple(dict.fromkeys([*(one for one in routed if one in wanted), *wanted]))
 
     def _lan(self, gateway: str) -> Lan:
         """With IPv6 where the uplink has it: the link's own prefix, else one of ours (RFC 4193)."""
@@ -139,7 +145,7 @@ class Doors:
         asked = (settings.portal, settings.listen, settings.socks)
         return RouterSpec(
             lan=self.link,
-            uplinks=self.uplinks,
+            uplinks=tuple(sorted(self.uplinks)),
             tproxy=TPROXY_PORT,
             dns_open=RESOLVER_PORT,
             dns_closed=CAPTIVE_PORT,
@@ -223,6 +229,7 @@ class Doors:
             routes.apply(self.link)
         self.own.look()
         found = self._find_uplinks()
+        self.sessions = addresses.sessions(found)
         for name in found:
             tune_uplink(self._recorded, name)
         return found

@@ -112,6 +112,8 @@ class Gateway:
         self._exit.push_async_callback(registry.aclose)
         prefix = f"{gateway}:{identity.instance}"
         self.desk.connect(Stores(ledger, registry, journal, progress), gateway, prefix)
+        if self.router is None:  # nobody sees the link: each run is a session
+            self.desk.judge.session_of = lambda _: identity.instance
         self.stats.ledger_up = True
         await self.desk.reload()
         if self.router is None:

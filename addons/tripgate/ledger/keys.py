@@ -9,7 +9,8 @@ Rules
 4. ``book``, ``version``, ``edit``: the settings and which edit made them; ``audit``: a stream of
    edits; ``changed``: the channel that tells of them.
 5. ``folded``: devices that are no more, and whose bytes theirs are now.
-6. ``gateway:ID``: the live instance and when it was heard of; ``schema``: the version of all this.
+6. ``sessions``: how far each session of a plan's uplink is paid ahead (``common.lua``).
+7. ``gateway:ID``: the live instance and when it was heard of; ``schema``: the version of all this.
 """
 
 SCHEMA = 1
