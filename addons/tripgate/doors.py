@@ -35,7 +35,8 @@ log = logging.getLogger("tripgate.doors")
 
 class Doors:
     """``mended`` is called after the rules were put right: quotas and maps are told again; ``lost``
-    before it, when the counters went with them."""
+    before it, when the counters went with them; ``moved`` when another uplink is preferred, or its
+    session is another."""
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
         assert settings.lan is not None
@@ -44,6 +45,7 @@ class Doors:
         self.own = addresses.OwnAddresses()
         self.mended: Callable[[], None] = lambda: None
         self.lost: Callable[[], None] = lambda: None
+        self.moved: Callable[[], object] = lambda: None
         self.uplinks: tuple[str, ...] = ()
         self.sessions: Mapping[str, str] = {}
         """Which session of each uplink is going on (:func:`addresses.sessions`)."""
@@ -215,21 +217,24 @@ class Doors:
             await asyncio.sleep(LOOK_S)
             self.look()
             try:
-                found = await asyncio.to_thread(self._look_at_links)
+                before = self.uplinks, self.sessions
+                found, self.sessions = await asyncio.to_thread(self._look_at_links)
                 self.uplinks = found or self.uplinks
+                if before != (self.uplinks, self.sessions):
+                    self.moved()
                 if self._spec() != self._applied:
                     self._apply()
             except OSError as error:
                 log.warning("the links cannot be looked at: %s", error)
 
-    def _look_at_links(self) -> tuple[str, ...]:
-        """The uplinks that there are now; the guard and the uplinks' settings are seen to."""
+    def _look_at_links(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """The uplinks that there are now, with their sessions; the guard and the uplinks' settings
+        are seen to."""
         if not routes.intact(self.link):
             log.warning("another tool has changed the routing rules: putting them right")
             routes.apply(self.link)
         self.own.look()
         found = self._find_uplinks()
-        self.sessions = addresses.sessions(found)
         for name in found:
             tune_uplink(self._recorded, name)
-        return found
+        return found, addresses.sessions(found)

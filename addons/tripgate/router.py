@@ -94,6 +94,7 @@ class Router:
         self._login = UplinkLogin(self._desk)
         self.doors.mended = self._mended
         self.doors.lost = self.meter.lost
+        self.doors.moved = self._desk.turn
         self._gate = RouterGate(
             self._desk,
             self._page,

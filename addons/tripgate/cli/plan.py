@@ -255,7 +255,9 @@ def _detail(plan: Plan) -> str:
     begins = instant(plan.starts_at) or plan.start
     month = f"month from day {plan.billing_day}"
     size = volume(plan.volume, plan.unit)
-    return f"{size}, {length}, start {begins}, {plan.day} days, {month}, {plan.tz}"
+    rest = [f"step {volume(plan.step)}"] if plan.step > 1 else []
+    rest += [f"on {plan.uplink} alone"] if plan.uplink else []
+    return ", ".join([size, length, f"start {begins}", f"{plan.day} days", month, plan.tz, *rest])
 
 
 UNTRUSTED = "not trusted: no day, week or month ends until it is set"
