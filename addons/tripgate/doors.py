@@ -36,7 +36,8 @@ log = logging.getLogger("tripgate.doors")
 
 class Doors:
     """``mended`` is called after the rules were put right: quotas and maps are told again; ``lost``
-    before it, when the counters went with them."""
+    before it, when the counters went with them; ``moved`` when another uplink is preferred, or its
+    session is another."""
 
     def __init__(self, settings: Settings, folder: StateFolder) -> None:
         assert settings.lan is not None
@@ -45,7 +46,10 @@ class Doors:
         self.own = addresses.OwnAddresses()
         self.mended: Callable[[], None] = lambda: None
         self.lost: Callable[[], None] = lambda: None
+        self.moved: Callable[[], object] = lambda: None
         self.uplinks: tuple[str, ...] = ()
+        self.sessions: Mapping[str, str] = {}
+        """Which session of each uplink is going on (:func:`addresses.sessions`)."""
         self.counters: KernelCounters
         self.posted: PostedPage
         self.lan: Lan
@@ -72,6 +76,7 @@ class Doors:
         self._recorded = Recorded(self._folder.path / "recorded.json")
         routes.apply(self.link)
         self.uplinks = self._find_uplinks()
+        self.sessions = addresses.sessions(self.uplinks)
         self.lan = self._lan(gateway)
         wanted = [one for one in (self.lan.v4, self.lan.v6) if one is not None]
         there = addresses.interfaces(self.link)
@@ -117,10 +122,13 @@ class Doors:
             self._table.remove()
 
     def _find_uplinks(self) -> tuple[str, ...]:
+        """The preferred one first: the one that packets go by."""
         named = self.settings.uplink
-        if named != "auto":
-            return tuple(dict.fromkeys(named.split(",")))
-        return tuple(name for name in addresses.default_links() if name != self.link)
+        routed = [name for name in addresses.default_links() if name != self.link]
+        if named == "auto":
+            return tuple(routed)
+        wanted = list(dict.fromkeys(named.split(",")))
+        return tuple(dict.fromkeys([*(one for one in routed if one in wanted), *wanted]))
 
     def _lan(self, gateway: str) -> Lan:
         """With IPv6 where the uplink has it: the link's own prefix, else one of ours (RFC 4193)."""
@@ -140,7 +148,7 @@ class Doors:
         asked = (settings.portal, settings.listen, settings.socks)
         return RouterSpec(
             lan=self.link,
-            uplinks=self.uplinks,
+            uplinks=tuple(sorted(self.uplinks)),
             tproxy=TPROXY_PORT,
             dns_open=RESOLVER_PORT,
             dns_closed=CAPTIVE_PORT,
@@ -210,15 +218,19 @@ class Doors:
             await asyncio.sleep(LOOK_S)
             self.look()
             try:
-                found = await unbroken(asyncio.to_thread(self._look_at_links))
+                before = self.uplinks, self.sessions
+                found, self.sessions = await unbroken(asyncio.to_thread(self._look_at_links))
                 self.uplinks = found or self.uplinks
+                if before != (self.uplinks, self.sessions):
+                    self.moved()
                 if self._spec() != self._applied:
                     self._apply()
             except OSError as error:
                 log.warning("the links cannot be looked at: %s", error)
 
-    def _look_at_links(self) -> tuple[str, ...]:
-        """The uplinks that there are now; the guard and the uplinks' settings are seen to."""
+    def _look_at_links(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
+        """The uplinks that there are now, with their sessions; the guard and the uplinks' settings
+        are seen to."""
         if not routes.intact(self.link):
             log.warning("another tool has changed the routing rules: putting them right")
             routes.apply(self.link)
@@ -226,4 +238,4 @@ class Doors:
         found = self._find_uplinks()
         for name in found:
             tune_uplink(self._recorded, name)
-        return found
+        return found, addresses.sessions(found)

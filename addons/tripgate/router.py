@@ -57,6 +57,7 @@ class Router:
         self.settings = settings
         self.doors = Doors(settings, folder)
         desk.judge.uplinks = lambda: self.doors.uplinks
+        desk.judge.session_of = lambda uplink: self.doors.sessions.get(uplink, "down")
         self.meter: KernelMeter
         self.lan: Lan
         self._folder = folder
@@ -94,6 +95,7 @@ class Router:
         self._login = UplinkLogin(self._desk)
         self.doors.mended = self._mended
         self.doors.lost = self.meter.lost
+        self.doors.moved = self._desk.turn
         self._gate = RouterGate(
             self._desk,
             self._page,

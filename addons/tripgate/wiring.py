@@ -35,6 +35,7 @@ from tripgate.router import Router
 from tripgate.settings import Settings
 from tripgate.statefolder import Identity, StateFolder
 from tripgate.supervise import supervised
+from tripgate.upgrade import upgrade
 
 AGAIN_S = 0.5
 DRAIN_S = 1.0
@@ -102,7 +103,7 @@ class Gateway:
         url = await self._ledger_url()
         ledger = RedisLedger(url)
         self.ending.then("the ledger", ledger.aclose)
-        await self._claim(ledger, identity, before.instance if before else None)
+        await self._claim(url, ledger, identity, before.instance if before else None)
         now = int(self.clock.wall())
         self.ending.then("the hold on the ledger", lambda: _release(ledger))
         self.folder.write_identity(identity)
@@ -114,6 +115,8 @@ class Gateway:
         self.ending.then("the registry", registry.aclose)
         prefix = f"{gateway}:{identity.instance}"
         self.desk.connect(Stores(ledger, registry, journal, progress), gateway, prefix)
+        if self.router is None:  # nobody sees the link: each run is a session
+            self.desk.judge.session_of = lambda _: identity.instance
         self.stats.ledger_up = True
         await self.desk.reload()
         if self.router is None:
@@ -148,13 +151,16 @@ class Gateway:
 
     # -- the ledger -------------------------------------------------------------------------
 
-    async def _claim(self, ledger: RedisLedger, identity: Identity, previous: str | None) -> None:
+    async def _claim(
+        self, url: str, ledger: RedisLedger, identity: Identity, previous: str | None
+    ) -> None:
         """A router that has its rules waits behind them for the ledger, with DHCP up: devices stay
         joined, and nothing passes. The explicit mode raises ``LedgerDown``."""
         told = False
         while True:
             now = int(self.clock.wall())
             try:
+                await upgrade(url, self.folder.path, identity.gateway, now)
                 return await ledger.claim(identity.gateway, identity.instance, previous, now)
             except LedgerDown as error:
                 if self.router is None:

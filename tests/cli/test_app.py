@@ -24,7 +24,7 @@ COMMANDS = (
     "device list", "device show", "device name", "device approve", "device block",
     "device forget", "device merge", "device proxy-user",
     "person add", "person list", "person remove",
-    "plan set", "plan show", "cap set", "cap list", "cap clear", "admin claim",
+    "plan set", "plan remove", "plan show", "cap set", "cap list", "cap clear", "admin claim",
     "router plan", "router apply", "router remove",
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
     "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
@@ -195,7 +195,7 @@ def test_settings_of_a_newer_version_are_refused(world: World) -> None:
     code, line = world.refused("device", "list")
     assert (code, line.split(":")[0]) == (
         1,
-        "the ledger was written by a newer tripgate (schema 99, this one knows 1)",
+        "the ledger was written by a newer tripgate (schema 99, this one knows 2)",
     )
 
 

@@ -1,9 +1,13 @@
 """``plan forecast``: from the ledger's hours to an end, a range and a day's allowance."""
 
 import time
+from datetime import UTC, datetime
+
+import pytest
 
 from tests.cli import shapes
 from tests.cli.conftest import World
+from tests.core.test_forecast import BEGAN, DAY_S, week
 
 HOUR_S = 3_600
 MB = 1_000_000
@@ -44,3 +48,25 @@ def test_at_this_pace_it_ends_before_it_expires(world: World) -> None:
         world.used(phone, 0, MB, at=begun - hour * HOUR_S + 1)
     made = world.json("plan", "forecast")
     assert made["earliest"] < made["exhausted_at"] < made["latest"] < made["expires_at"]
+
+
+def test_a_replayed_week_ends_the_plan_within_a_tenth_of_when_it_did(world: World) -> None:
+    """Four days are replayed into the ledger; the other three are what came."""
+    phone = world.device("phone", "maria")
+    now = int(time.time())
+    shift = now // HOUR_S * HOUR_S - BEGAN - 4 * DAY_S
+    came = {at + shift: volume for at, volume in week(3).items()}
+    past = {at: volume for at, volume in came.items() if at + HOUR_S <= now}
+    start = datetime.fromtimestamp(min(came), UTC).strftime("%Y-%m-%dT%H:%MZ")
+    world.run("plan", "set", "--volume", f"{sum(past.values()) + 2_000 * MB}B", "--start", start)
+    for at, volume in past.items():
+        world.used(phone, 0, volume, at=at + 1)
+    left, end = 2_000 * MB, 0
+    for at in sorted(came.keys() - past.keys()):
+        left, end = left - came[at], end or (at + HOUR_S if left <= came[at] else 0)
+    world.used(phone, 0, 0)
+    made = world.json("plan", "forecast")
+    assert end
+    foreseen = datetime.fromisoformat(made["exhausted_at"]).timestamp()
+    assert foreseen == pytest.approx(end, abs=0.1 * (end - now) + HOUR_S)
+    assert made["hours_of_data"] == 96

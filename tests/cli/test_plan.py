@@ -229,3 +229,50 @@ def test_volumes_of_a_plan_are_in_its_unit(world: World) -> None:
     assert "10 GiB" in shown
     assert "10 GiB" in world.run("plan", "list")
     assert "GB" not in shown
+
+
+# -- plans of uplinks, steps ---------------------------------------------------------------------
+
+
+def test_an_uplink_may_have_a_plan_of_its_own_beside_the_plan(world: World) -> None:
+    phone = world.device("phone")
+    world.run("plan", "set", "--volume", "10MB", "--tz", "Europe/Lisbon")
+    hotel = world.json("plan", "set", "--volume", "2MB", "--valid", "3d", "--uplink", "wlan1")
+    assert (hotel["uplink"], hotel["volume"], hotel["tz"]) == ("wlan1", 2_000_000, "Europe/Lisbon")
+    world.used(phone, 0, 500_000)
+    assert [(one["uplink"], one["volume"], one["used"]) for one in world.json("plan", "list")] == [
+        (None, 10_000_000, 500_000),
+        ("wlan1", 2_000_000, 0),
+    ]
+    assert world.json("plan", "show", "--uplink", "wlan1")["volume"] == 2_000_000
+    assert world.json("plan", "show")["volume"] == 10_000_000
+
+
+def test_what_follows_an_uplinks_plan_is_listed_behind_it(world: World) -> None:
+    world.run("plan", "set", "--volume", "10MB")
+    world.run("plan", "set", "--volume", "2MB", "--uplink", "wlan1")
+    world.run("plan", "set", "--volume", "3MB", "--uplink", "wlan1", "--next")
+    world.run("plan", "set", "--volume", "11MB", "--next")
+    listed = world.json("plan", "list")
+    assert [one["volume"] // 1_000_000 for one in listed] == [10, 11, 2, 3]
+    assert [one["uplink"] for one in listed] == [None, None, "wlan1", "wlan1"]
+
+
+def test_the_next_plan_is_billed_as_the_one_before_if_nothing_else_is_said(world: World) -> None:
+    world.run("plan", "set", "--volume", "10MB", "--step", "10kB", "--uplink", "wwan0")
+    world.run("plan", "set", "--volume", "5MB", "--next")
+    following = world.json("plan", "list")[1]
+    assert (following["step"], following["uplink"]) == (10_000, "wwan0")
+
+
+def test_an_uplinks_plan_is_removed(world: World) -> None:
+    world.run("plan", "set", "--volume", "10MB")
+    world.run("plan", "set", "--volume", "2MB", "--uplink", "wlan1")
+    assert len(world.json("plan", "remove", "wlan1")) == 1
+    code, line = world.refused("plan", "remove", "wlan1")
+    assert (code, line) == (1, "'wlan1' has no plan of its own: `tripgate plan list` shows them")
+
+
+def test_the_audit_names_step_and_uplink(world: World) -> None:
+    world.run("plan", "set", "--volume", "2MB", "--uplink", "wlan1", "--step", "10kB")
+    assert world.json("audit")[0]["detail"].endswith("UTC, step 10 kB, on wlan1 alone")

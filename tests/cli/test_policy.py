@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -102,3 +104,13 @@ def test_the_list_says_what_each_has_saved_by_the_services_own_past(family: Worl
     (policy,) = family.json("policy", "list")
     begun = (at - 24 * 3600) // 3600 * 3600
     assert policy["saved"] == pytest.approx(48_000_000 * (at - begun) / (53 * 3600), rel=0.001)
+
+
+@pytest.mark.parametrize(("hours", "code"), [(1, 0), (-1, 2)])
+def test_an_end_is_past_or_not_in_the_plans_zone(family: World, hours: int, code: int) -> None:
+    """In Honolulu it is ten hours earlier than in UTC: there, an hour from now is not past."""
+    family.run("plan", "set", "--tz", "Pacific/Honolulu")
+    there = datetime.now(ZoneInfo("Pacific/Honolulu")) + timedelta(hours=hours)
+    done = family.cli("policy", "pause", "games", "--until", there.strftime("%Y-%m-%dT%H:%M"))
+    assert done.code == code
+    assert ("is in the past" in done.err) == (code == 2)

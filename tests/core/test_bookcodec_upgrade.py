@@ -43,10 +43,27 @@ def test_a_book_of_schema_1_is_read_with_the_defaults() -> None:
     assert read.devices == FULL.devices
 
 
-def test_a_book_from_before_uplinks_were_told_apart_has_none() -> None:
+def test_the_first_books_of_schema_2_are_read_with_the_defaults() -> None:
+    document = {**json.loads(bookcodec.dump(FULL)), "schema": 2}
+    for key in ("unmetered", "login", "last_slot", "uplink_plans"):
+        del document[key]
+    for plan in (document["plan"], document["queue"][0]):
+        del plan["uplink"], plan["counts_from"]
+    del document["credits"][0]["replaced"], document["devices"][0]["proxy_secret"]
+    read = bookcodec.load(json.dumps(document))
+    assert read == replace(FULL, unmetered=(), last_slot=0)
+
+
+@pytest.mark.parametrize("key", ["unmetered", "login", "uplink_plans"])
+def test_a_book_of_this_schema_that_lacks_something_is_damaged(key: str) -> None:
     document = json.loads(bookcodec.dump(FULL))
-    del document["unmetered"], document["plan"]["uplink"], document["queue"][0]["uplink"]
-    assert bookcodec.load(json.dumps(document)) == replace(FULL, unmetered=())
+    del document[key]
+    with pytest.raises(BookError, match="damaged"):
+        bookcodec.load(json.dumps(document))
+
+
+def test_books_of_this_program_are_of_another_schema_than_those_without_plans_of_uplinks() -> None:
+    assert json.loads(bookcodec.dump(FULL))["schema"] == 3
 
 
 @pytest.mark.parametrize(

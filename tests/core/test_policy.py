@@ -147,6 +147,10 @@ CAPS = [
     ([cap("essentials")], Verb.ALLOW, ICLOUD, "refuse", None),
     ([cap("essentials")], Verb.ALLOW, CHAT, "throttle", 64_000),
     ([cap("essentials")], None, CHECK, "throttle", 64_000),
+    *(
+        ([cap("essentials")], None, Service(name, category), "throttle", 64_000)
+        for name, category in (("LINE", "chat"), ("HERE", "maps"), ("GMX", "email"))
+    ),
     ([cap("essentials")], Verb.PAUSE, CHAT, "pause", None),
     ([cap("throttle", 500)], Verb.ALLOW, ICLOUD, "throttle", 500),
     ([cap("throttle", 500)], Verb.PAUSE, ICLOUD, "pause", None),

@@ -3,9 +3,8 @@
 import pytest
 
 from tripgate.core import bookcodec
-from tripgate.core.book import EMPTY, Book, BookError, set_plan
-from tripgate.core.model import Plan
-from tripgate.core.uplinks import MOST, plan_pays, set_unmetered, unmetered
+from tripgate.core.book import EMPTY, Book, BookError
+from tripgate.core.uplinks import MOST, set_unmetered, unmetered
 
 HOTEL = set_unmetered(EMPTY, "wlan1", True)
 
@@ -26,21 +25,6 @@ def test_it_is_free_while_all_uplinks_in_use_are(
     book: Book, used: tuple[str, ...], free: bool
 ) -> None:
     assert unmetered(book, used) == free
-
-
-@pytest.mark.parametrize(
-    ("plan", "used", "pays"),
-    [
-        (None, ("eth0",), True),
-        (Plan(), ("eth0",), True),
-        (Plan(uplink="wwan0"), ("wwan0",), True),
-        (Plan(uplink="wwan0"), ("eth0", "wwan0"), True),
-        (Plan(uplink="wwan0"), ("eth0",), False),
-        (Plan(uplink="wwan0"), (), False),
-    ],
-)
-def test_a_plan_pays_for_its_uplink(plan: Plan | None, used: tuple[str, ...], pays: bool) -> None:
-    assert plan_pays(set_plan(EMPTY, plan), used) == pays
 
 
 def test_saying_it_twice_is_saying_it_once() -> None:

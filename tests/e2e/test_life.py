@@ -15,6 +15,7 @@ from tests.e2e.clients import curl, read_report, read_until, slow_download, tunn
 from tests.origin import echo_talk, http_talk, origin
 from tests.running import Gateway, environment, gateway
 from tests.servers import DURABLE, Server, debian_program, running, valkey_program
+from tripgate.ledger import keys
 
 MB = 1_000_000
 FLOWS = 1_000
@@ -249,6 +250,24 @@ def test_a_ledger_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "newer tripgate (schema 99" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_ledger_of_an_older_schema_is_upgraded_after_a_backup(tmp_path: Path) -> None:
+    with running(valkey_program()) as redis:
+        one = Gateway(tmp_path / "state", options=("--redis", redis.url))
+        one.start()
+        device = one.json("device", "list")[0]["id"]
+        assert one.stop() == 0
+        with redis.client() as client:
+            client.set("{plan}:schema", "1")
+            client.hset(f"{{plan}}:use:{device}:life", "youtube|video|d", 7)
+        one.start()
+        (row,) = one.json("usage", "--by", "service")["rows"]
+        assert (row["service"], row["total"]) == ("youtube", 7)
+        assert one.stop() == 0
+        with redis.client() as client:
+            assert client.get("{plan}:schema") == str(keys.SCHEMA)
+    assert (one.state / f"before-schema-{keys.SCHEMA}").is_file()
 
 
 def test_two_gateways_on_one_ledger_share_the_cap(tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ def memory_state(store: MemoryStore) -> dict[str, Any]:
         "open": {lease_id for lease_id, lease in store.leases.items() if lease.open},
         "closed": {gateway: closed for gateway, closed in store.closed.items() if closed},
         "buckets": {name: dict(bucket) for name, bucket in store.buckets.items()},
+        "sessions": {
+            **{str(target): uplink for target, uplink in store.sessions.last.items()},
+            **{
+                f"{target} {uplink}": f"{one.session.id} {one.session.step} {one.trip} {one.ahead}"
+                for (target, uplink), one in store.sessions.paid.items()
+            },
+        },
         "seen": dict(store.seen),
         "owners": {
             gateway: (owner.instance, owner.heard) for gateway, owner in store.owners.items()
@@ -57,6 +64,7 @@ def redis_state(client: "redis.Redis") -> dict[str, Any]:
         "open": raw.get("open", set()),
         "closed": _under(raw, "closed:"),
         "buckets": {"use:" + key: _numbers(fields) for key, fields in _under(raw, "use:").items()},
+        "sessions": raw.get("sessions", {}),
         "seen": _numbers(raw.get("seen", {})),
         "owners": {key: (one["instance"], int(one["heard"])) for key, one in owners.items()},
         "contact": {key: contact.get(key, 0) for key in owners},

@@ -249,6 +249,17 @@ async def test_a_first_start_that_was_guessed_is_moved_back_and_the_count_stays(
     assert await counter(ledger) == (3 * KIB, MIB)
 
 
+async def test_a_lease_of_a_guessed_start_holds_its_rest_when_that_period_comes(
+    world: World,
+) -> None:
+    ledger = await claimed(world)
+    tomorrow = limits(start=DAY + 86400)
+    await ledger.grant(replace(ASK, limits=tomorrow, trusted=False))
+    await ledger.grant(replace(ASK, lease="gw:one:2"))
+    await ledger.grant(replace(ASK, lease="gw:one:3", limits=tomorrow))
+    assert await counter(ledger) == (0, 2 * MIB)
+
+
 async def test_a_start_that_a_trusted_clock_confirmed_is_not_moved_back(world: World) -> None:
     ledger = await claimed(world)
     await ledger.grant(replace(ASK, trusted=False))

@@ -28,7 +28,7 @@ from tests.ledger.dump import memory_state, redis_state
 from tests.ledger.worlds import DAY, NOW
 from tests.servers import Server
 from tripgate.core.book import EMPTY
-from tripgate.core.model import PLAN, Limit, Period, Target, device_target, person_target
+from tripgate.core.model import PLAN, Limit, Period, Session, Target, device_target, person_target
 from tripgate.core.usage import Increment
 from tripgate.ledger.memory import MemoryLedger, MemoryRegistry, MemoryStore
 from tripgate.ledger.protocol import (
@@ -44,6 +44,9 @@ from tripgate.ledger.registry import RedisRegistry
 DEVICES = ("dev-a", "dev-b")
 PERIODS = (Period.DAY, Period.TRIP)
 SIZES = st.sampled_from([0, 1, 1000, 65_535, 65_536, 65_537, 200_000, 1_000_000])
+SESSIONS = st.sampled_from(
+    [None, None, *(Session(*one) for one in (("u", "a", 1), ("u", "b", 9999), ("v", "a", 70_000)))]
+)
 DAY_S = 86_400
 
 
@@ -135,6 +138,7 @@ class LedgerMachine(RuleBasedStateMachine):
         share=st.integers(1, 3),
         trusted=st.booleans(),
         early=st.booleans(),
+        session=SESSIONS,
     )
     def grant(
         self,
@@ -146,6 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
         share: int,
         trusted: bool,
         early: bool,
+        session: Session | None,
     ) -> None:
         device = DEVICES[number % 2]
         lease = f"{gateway}:x:{number}"
@@ -160,6 +165,7 @@ class LedgerMachine(RuleBasedStateMachine):
             book_version=self.version,
             trusted=trusted,
             now=self.now,
+            session=session,
         )
         if forgot:
             self.lowered |= {(limit.target, limit.period) for limit in request.limits}
@@ -173,8 +179,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.leases[lease] = held
 
     @precondition(lambda self: self.leases)
-    @rule(data=st.data(), over=st.sampled_from([0, 0, 0, 7000]), final=st.booleans())
-    def settle(self, data: st.DataObject, over: int, final: bool) -> None:
+    @rule(
+        data=st.data(), over=st.sampled_from([0, 0, 0, 7000]), final=st.booleans(), session=SESSIONS
+    )
+    def settle(self, data: st.DataObject, over: int, final: bool, session: Session | None) -> None:
         lease = data.draw(st.sampled_from(sorted(self.leases)), "lease")
         held = self.leases[lease]
         used = data.draw(st.integers(held.used, max(held.used, held.granted)), "used") + over
@@ -193,7 +201,9 @@ class LedgerMachine(RuleBasedStateMachine):
             parts=parts,
             increments=(Increment(f"use:{held.device}:life", f"s{used % 5}|u", parts, most=3),),
             rest=(Increment(f"use:{held.device}:life", "unknown|d", 1),),
+            session=session,
         )
+        self.lowered |= {(PLAN, period) for period in PERIODS if self.store.sessions.paid}
         gateway = lease.partition(":")[0]
         assert self.both(gateway, "settle", [row], {held.device: self.now}, self.now) == (
             used - held.used,
@@ -212,7 +222,7 @@ class LedgerMachine(RuleBasedStateMachine):
         older = replace(row, used=max(0, row.used - late), final=row.final and late == 0)
         assert self.both(lease.partition(":")[0], "settle", [older, older], {}, self.now) == (0, 0)
         after = memory_state(self.store)
-        for part in ("counts", "life", "leases", "buckets"):
+        for part in ("counts", "life", "leases", "buckets", "sessions"):
             assert before[part] == after[part]
 
     # -- what happens around them -----------------------------------------------------------
@@ -255,11 +265,15 @@ class LedgerMachine(RuleBasedStateMachine):
             moved = sum(held.used for held in self.leases.values() if held.device == device)
             assert self.store.life.get(device_target(device), 0) == moved
             assert sum(self.store.buckets.get(f"use:{device}:life", {}).values()) == moved
-        assert self.store.life.get(PLAN, 0) == sum(held.used for held in self.leases.values())
+        moved = sum(held.used for held in self.leases.values())
+        ahead = sum(paid.ahead for paid in self.store.sessions.paid.values())
+        billed = self.store.life.get(PLAN, 0)
+        assert billed >= moved + ahead
+        assert billed == moved or self.store.sessions.paid
 
     @invariant()
     def limits_hold(self) -> None:
-        """I2."""
+        """I2; a session that begins may pass a plan's limit by less than a step."""
         for place, limit in self.caps.items():
             if place in self.store.counts and place not in self.lowered:
                 count = self.store.counts[place]

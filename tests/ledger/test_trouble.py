@@ -12,7 +12,7 @@ from tests.ledger.worlds import ASK, KIB, MIB, NOW, ROW, RedisWorld, claimed, co
 from tests.servers import Server, debian_program, running, valkey_program
 from tripgate.core.book import EMPTY
 from tripgate.core.usage import Increment
-from tripgate.ledger import trouble
+from tripgate.ledger import keys, trouble
 from tripgate.ledger.protocol import Edit, LedgerDown, NewerState
 from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
@@ -145,7 +145,7 @@ async def test_a_damaged_book_is_told(world: RedisWorld) -> None:
 
 async def test_newer_state_is_not_touched(world: RedisWorld) -> None:
     with redis.Redis.from_url(world.url, decode_responses=True) as client:
-        client.set("{plan}:schema", "2")
+        client.set("{plan}:schema", str(keys.SCHEMA + 1))
         for call in (
             world.ledger().claim("gw", "one", None, NOW),
             world.registry().load(),

@@ -315,7 +315,7 @@ async def test_while_the_clock_is_not_trusted_no_hour_is_free(world: World) -> N
 
 async def test_while_the_clock_is_not_trusted_no_day_rolls(world: World) -> None:
     world.clock.trust = False
-    world.desk.starts = {}
+    world.desk.terms.starts = {}
     cap = Cap(device_target(world.phone.id), Period.DAY, MB, created_at=NOON, roll=True)
     world.clock.now += 10 * DAY_S
     await world.edit(lambda current: book.set_cap(current, cap))

@@ -63,10 +63,30 @@ async def test_a_settlement_that_is_sent_again_counts_once(world: World) -> None
     assert (await kept(world)).attempts == 1
 
 
-async def test_without_bytes_they_wait(world: World) -> None:
+async def test_without_bytes_they_are_kept_too_and_nothing_is_used(world: World) -> None:
+    for _ in range(2):
+        attempt(world)
+        await world.settler.settle()
+    found = await kept(world)
+    assert (found.attempts, found.hosts) == (2, {"a.example": 2})
+    assert not any(count.used for count in world.store.counts.values())
+    assert [name for name in world.store.buckets if not name.startswith("use:held:")] == []
+    assert await world.ledger.open_leases() == ()
+
+
+async def test_attempts_without_bytes_that_are_sent_again_count_once(world: World) -> None:
     attempt(world)
+    world.store.down = "away"
     await world.settler.settle()
-    assert world.desk.judge.held["p1"].attempts == 1
+    world.store.down = None
+    await world.settler.settle()
+    assert (await kept(world)).attempts == 1
+
+
+async def test_a_stop_keeps_the_last_attempts(world: World) -> None:
+    attempt(world, 2)
+    assert await world.settler.close()
+    assert (await kept(world)).attempts == 2
 
 
 async def test_of_a_policy_that_is_gone_nothing_is_written(world: World) -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from tests.proxy.desk_world import NOON, World
 from tripgate.core import planbook
-from tripgate.core.model import PLAN, Period, Plan
+from tripgate.core.model import PLAN, Period, Plan, Target
 from tripgate.proxy.plans import PlanKeeper
 
 DAY_S = 86_400
+HOTEL = planbook.plan_target("wlan1")
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -107,3 +108,97 @@ async def test_a_used_up_plan_without_a_next_one_stops(world: World) -> None:
     await world.move(flow, 600 * KIB)
     await keeper.turn()
     assert await world.move(world.flow(), KIB) == 0
+
+
+# -- plans of uplinks ----------------------------------------------------------------------------
+
+
+async def on_two_uplinks(world: World) -> tuple[PlanKeeper, list[str]]:
+    """The plan of 800 KiB, the hotel's own of 500 KiB and one to follow it; the hotel is in use."""
+    keeper = await plans(world, Plan(volume=800 * KIB, starts_at=int(NOON) - 10))
+    hotel = Plan(volume=500 * KIB, starts_at=int(NOON) - 5)
+    await world.edit(lambda book: planbook.put(book, HOTEL, hotel))
+    used = ["wlan1", "wwan0"]
+    world.desk.judge.uplinks = lambda: used
+    world.desk.turn()
+    return keeper, used
+
+
+async def used_of(world: World, *targets: Target) -> list[int]:
+    await world.settler.settle()
+    counters = (await world.ledger.tallies(targets)).counters
+    found = [counters.get((target, Period.TRIP)) for target in targets]
+    return [counter.used if counter else 0 for counter in found]
+
+
+async def test_a_used_up_plan_of_an_uplink_takes_nothing_of_the_plan(world: World) -> None:
+    await on_two_uplinks(world)
+    assert await world.move(world.flow(), 600 * KIB) == 500 * KIB
+    assert await world.move(world.flow(), KIB) == 0
+    assert await used_of(world, PLAN, HOTEL) == [0, 500 * KIB]
+
+
+async def test_back_on_the_other_uplink_the_plan_pays(world: World) -> None:
+    _, used = await on_two_uplinks(world)
+    await world.move(world.flow(), 600 * KIB)
+    used.reverse()
+    world.desk.turn()
+    assert await world.move(world.flow(), 900 * KIB) == 800 * KIB
+    assert await used_of(world, PLAN, HOTEL) == [800 * KIB, 500 * KIB]
+
+
+async def test_an_uplinks_plan_is_followed_by_its_own_next_one(world: World) -> None:
+    keeper, _ = await on_two_uplinks(world)
+    following = Plan(volume=300 * KIB, uplink="wlan1")
+    await world.edit(lambda book: planbook.queue_plan(book, following))
+    await world.move(world.flow(), 600 * KIB)
+    await keeper.turn()
+    assert await world.move(world.flow(), 600 * KIB) == 300 * KIB
+    assert await used_of(world, PLAN, HOTEL) == [0, 300 * KIB]
+
+
+async def test_an_uplinks_plan_begins_with_the_first_use_there(world: World) -> None:
+    keeper, used = await on_two_uplinks(world)
+    waiting = planbook.wait_for_use(Plan(), int(NOON))
+    await world.edit(lambda book: planbook.put(book, HOTEL, waiting))
+    used.reverse()
+    world.desk.turn()
+    await world.move(world.flow(), KIB)
+    await keeper.turn()
+    assert planbook.waits_for_use(world.desk.book, HOTEL)
+    used.reverse()
+    world.desk.turn()
+    await world.move(world.flow(), KIB)
+    await keeper.turn()
+    assert not planbook.waits_for_use(world.desk.book, HOTEL)
+
+
+# -- a plan that is billed by steps --------------------------------------------------------------
+
+STEP = 100 * KIB
+
+
+async def test_a_plan_stops_where_the_next_step_would_pass_its_volume(world: World) -> None:
+    await plans(world, Plan(volume=450 * KIB, step=STEP, starts_at=int(NOON) - 10))
+    assert await world.move(world.flow(), 600 * KIB) == 400 * KIB
+    assert await used_of(world, PLAN) == [400 * KIB]
+
+
+async def test_a_new_session_rounds_the_one_before_up(world: World) -> None:
+    await plans(world, Plan(step=STEP, starts_at=int(NOON) - 10))
+    await world.move(world.flow(), KIB)
+    assert await used_of(world, PLAN) == [STEP]
+    world.desk.judge.session_of = lambda _: "second"
+    await world.move(world.flow(), KIB)
+    world.desk.turn()
+    await world.move(world.flow(), KIB)
+    assert await used_of(world, PLAN) == [2 * STEP]
+
+
+async def test_a_step_that_is_set_later_holds_from_then_on(world: World) -> None:
+    await plans(world, Plan(starts_at=int(NOON) - 10))
+    await world.move(world.flow(), KIB)
+    assert await used_of(world, PLAN) == [KIB]
+    await world.edit(lambda book: replace(book, plan=replace(book.plan or Plan(), step=STEP)))
+    await world.move(world.flow(), KIB)
+    assert await used_of(world, PLAN) == [KIB + STEP]

@@ -25,6 +25,7 @@ from tripgate.core.model import (
     person_target,
 )
 from tripgate.core.period import BY_BOOK, starts
+from tripgate.core.planbook import in_force, row
 from tripgate.core.units import format_rate
 from tripgate.ledger.protocol import AuditEntry, Tallies
 
@@ -141,7 +142,7 @@ async def snapshot(store: Store, now: int) -> Snapshot:
     targets = [
         *map(device_target, book.devices),
         *map(person_target, book.people),
-        PLAN,
+        *dict.fromkeys((PLAN, *in_force(book))),
         *tallied(book),
     ]
     tallies = await store.ledger.tallies(targets)
@@ -241,14 +242,20 @@ def person_documents(read: Snapshot) -> list[PersonDocument]:
 
 
 def plan_documents(read: Snapshot) -> list[PlanDocument]:
-    """The plan in force, and those to come: nothing of them is used."""
-    return [plan_document(read), *(_plan_document(read, plan, 0) for plan in read.book.queue)]
+    """The plans in force, each with those to come: nothing of these is used."""
+    made = []
+    for target in dict.fromkeys((PLAN, *in_force(read.book))):
+        made.append(plan_document(read, target))
+        made += [_plan_document(read, plan, 0) for plan in row(read.book, target)]
+    return made
 
 
-def plan_document(read: Snapshot) -> PlanDocument:
-    """The plan, or what stands in for it while none is set: unlimited, UTC."""
-    given = credit(read.book, PLAN, read.starts[Period.TRIP])
-    return _plan_document(read, read.book.plan or Plan(), read.used(PLAN, Period.TRIP), given)
+def plan_document(read: Snapshot, target: Target = PLAN) -> PlanDocument:
+    """A plan, or what stands in for it while none is set: unlimited, UTC."""
+    plan = in_force(read.book).get(target, Plan())
+    counter = read.tallies.counters.get((target, Period.TRIP))
+    used = current(counter, plan.counted_from, trusted=True).used
+    return _plan_document(read, plan, used, credit(read.book, target, plan.counted_from))
 
 
 def _plan_document(read: Snapshot, plan: Plan, used: int, given: int = 0) -> PlanDocument:

@@ -1,6 +1,7 @@
 """``tripgate plan``: the bought data, its volume and how long it lasts."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -9,13 +10,13 @@ import typer
 from tripgate.cli import forecast
 from tripgate.cli.cells import bar, instant, moment, volume
 from tripgate.cli.command import Change, edit, now, show
-from tripgate.cli.documents import PlanDocument, plan_document, plan_documents
+from tripgate.cli.documents import PlanDocument, Snapshot, plan_document, plan_documents
 from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, facts, table
 from tripgate.cli.when import parse_instant
-from tripgate.core.book import Book, set_plan
+from tripgate.core.book import Book
 from tripgate.core.model import Plan
-from tripgate.core.planbook import queue_plan, wait_for_use
+from tripgate.core.planbook import chosen, in_force, put, queue_plan, remove, wait_for_use
 from tripgate.core.units import format_duration, parse_duration, parse_volume
 from tripgate.core.uplinks import valid_uplink
 
@@ -142,7 +143,7 @@ def set_(
             "--uplink",
             parser=parse_uplink,
             metavar="NAME|any",
-            help="The one uplink that this plan pays for.",
+            help="Whose plan: of this uplink alone; alone, ties the plan to it.",
         ),
     ] = None,
     next_: Annotated[
@@ -151,7 +152,10 @@ def set_(
     state: State = None,
     as_json: Json = False,
 ) -> None:
-    """Set the plan, or change what is named of it. A new start begins the trip's count anew."""
+    """Set the plan, or change what is named of it. A new start begins the trip's count anew.
+
+    With --uplink, the plan that this uplink has for itself, with a count of its own.
+    """
     given: dict[str, Any] = {
         "valid_s": valid,
         "day": day,
@@ -162,8 +166,10 @@ def set_(
         "unit": unit,
     }
     fields = {name: value for name, value in given.items() if value is not None}
+    bind = bool(uplink) and not fields and not size and not start
+    own = None if uplink == "any" else uplink
     if uplink:
-        fields["uplink"] = None if uplink == "any" else uplink
+        fields["uplink"] = own
     if size:
         fields["volume"] = size.volume
     if not fields and not start:
@@ -174,32 +180,65 @@ def set_(
 
     def apply(book: Book) -> tuple[Book, str]:
         if next_:
-            following = replace(Plan(tz=(book.plan or Plan()).tz, start="next"), **fields)
+            before = in_force(book).get(chosen(book, own, bind=True), Plan())
+            base = Plan(tz=before.tz, step=before.step, unit=before.unit, uplink=before.uplink)
+            following = replace(base, start="next", **fields)
             return queue_plan(book, following), f"next: {_detail(following)}"
-        plan = replace(book.plan or Plan(starts_at=at), **fields)
+        target = chosen(book, own, bind=bind)
+        new = Plan(tz=(book.plan or Plan()).tz, starts_at=at)
+        plan = replace(in_force(book).get(target, new), **fields)
         plan = start.apply(plan, at) if start else plan
-        return set_plan(book, plan), _detail(plan)
+        return put(book, target, plan), _detail(plan)
 
-    edit(state, Change("plan set", apply, again=not next_), plan_document, _draw, as_json=as_json)
+    change = Change("plan set", apply, again=not next_)
+    edit(state, change, partial(_named, own), _draw, as_json=as_json)
+
+
+@app.command("remove", epilog=example("tripgate plan remove wlan1"))
+def remove_(
+    uplink: Annotated[str, typer.Argument(metavar="UPLINK", help="As `plan list` names it.")],
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """Take away the plan that an uplink has for itself; what was used stays counted."""
+    change = Change("plan remove", lambda book: (remove(book, uplink), uplink))
+    edit(state, change, plan_documents, _draw_all, as_json=as_json)
 
 
 @app.command("list", epilog=example("tripgate plan list"))
 def list_(state: State = None, as_json: Json = False) -> None:
-    """The plan in force and those that follow, in their order."""
+    """The plan in force and those of uplinks, each with those that follow, in their order."""
     show(state, plan_documents, _draw_all, as_json=as_json)
 
 
-@app.command("show", epilog=example("tripgate plan show"))
-def show_(state: State = None, as_json: Json = False) -> None:
-    """The plan, what is used of it and what is left."""
-    show(state, plan_document, _draw, as_json=as_json)
+@app.command("show", epilog=example("tripgate plan show", "tripgate plan show --uplink wlan1"))
+def show_(
+    uplink: Annotated[
+        str | None, typer.Option("--uplink", metavar="NAME", help="An uplink's own plan.")
+    ] = None,
+    state: State = None,
+    as_json: Json = False,
+) -> None:
+    """The plan, what is used of it as its seller bills, and what is left."""
+    show(state, partial(_named, uplink), _draw, as_json=as_json)
+
+
+def _named(uplink: str | None, read: Snapshot) -> PlanDocument:
+    """The uplink's own plan, where it has one."""
+    return plan_document(read, chosen(read.book, uplink, bind=True))
 
 
 app.command("forecast", epilog=example("tripgate plan forecast"))(forecast.show)
 
 
 def _draw_all(plans: list[PlanDocument]) -> "RenderableType":
-    columns = (Column("volume"), Column("used", figure=True), Column("starts"), Column("expires"))
+    columns = (
+        Column("uplink"),
+        Column("volume"),
+        Column("used", figure=True),
+        Column("starts"),
+        Column("expires"),
+    )
     return table(columns, map(_row, plans))
 
 
@@ -207,7 +246,7 @@ def _row(plan: PlanDocument) -> tuple[str, ...]:
     begins = moment(plan["starts_at"]) if plan["starts_at"] else plan["start"]
     unit = plan["unit"]
     sizes = (volume(plan["volume"], unit), volume(plan["used"], unit))
-    return *sizes, begins, moment(plan["expires_at"])
+    return plan["uplink"] or "any", *sizes, begins, moment(plan["expires_at"])
 
 
 def _detail(plan: Plan) -> str:
@@ -216,7 +255,9 @@ def _detail(plan: Plan) -> str:
     begins = instant(plan.starts_at) or plan.start
     month = f"month from day {plan.billing_day}"
     size = volume(plan.volume, plan.unit)
-    return f"{size}, {length}, start {begins}, {plan.day} days, {month}, {plan.tz}"
+    rest = [f"step {volume(plan.step)}"] if plan.step > 1 else []
+    rest += [f"on {plan.uplink} alone"] if plan.uplink else []
+    return ", ".join([size, length, f"start {begins}", f"{plan.day} days", month, plan.tz, *rest])
 
 
 UNTRUSTED = "not trusted: no day, week or month ends until it is set"

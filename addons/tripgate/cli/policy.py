@@ -177,14 +177,14 @@ def _set(
         window = parse_window(daily) if daily is not None else None
     at = now()
     with usage("--until"):
-        parse_until(until, at, "UTC")
+        parse_until(until, 0, "UTC")  # its form; what is past depends on the plan's zone
 
     def apply(book: Book) -> tuple[Book, str]:
         target = parse_target(book, for_) if for_ else PLAN
-        zone = book.plan.tz if book.plan else "UTC"
+        with usage("--until"):
+            end = parse_until(until, at, book.plan.tz if book.plan else "UTC")
         made = Policy(
-            "", verb, thing, target, rate, parse_until(until, at, zone),
-            until == "unmetered", window, "", at,
+            "", verb, thing, target, rate, end, until == "unmetered", window, "", at,
         )  # fmt: skip
         return set_policy(book, made), f"{verb} {thing} for {target_label(book, target)}"
 

@@ -64,6 +64,8 @@ class Book:
     """Names of uplinks whose bytes cost nothing (:mod:`tripgate.core.uplinks`)."""
     last_slot: int = 0
     """The slot that was given last, to a device that may be forgotten since."""
+    uplink_plans: tuple[Plan, ...] = ()
+    """Plans that uplinks have for themselves (:mod:`tripgate.core.planbook`)."""
     login: Login | None = None
     """Who logs in at an uplink's portal."""
 

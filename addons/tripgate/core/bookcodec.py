@@ -36,7 +36,7 @@ from tripgate.core.policy import Policy, Verb
 
 T = TypeVar("T")
 
-SCHEMA = 2
+SCHEMA = 3
 MOST_BYTES = 1024 * 1024
 
 
@@ -60,6 +60,7 @@ def dump(book: Book) -> str:
         "unmetered": list(book.unmetered),
         "last_slot": book.last_slot,
         "login": asdict(book.login) if book.login else None,
+        "uplink_plans": [asdict(plan) for plan in book.uplink_plans],
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -83,15 +84,9 @@ def _book(document: Any) -> Book:
         raise NewerBook("the settings were written by a newer tripgate: use that version")
     if document["schema"] < SCHEMA:
         document = _upgraded(document)
-    document = {
-        "unmetered": [],
-        "last_slot": 0,
-        "login": None,
-        **document,
-    }  # this schema's first books did not have them
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered", "last_slot", "login",
+        "queue", "warned", "unmetered", "last_slot", "login", "uplink_plans",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -110,10 +105,11 @@ def _book(document: Any) -> Book:
         tuple(_plan(one) for one in document["queue"]),
         _all_of(str, document["unmetered"]),
         _slot(document["last_slot"]),
+        tuple(_plan(one) for one in document["uplink_plans"]),
         Login(**_checked(Login, document["login"])) if document["login"] else None,
     )
-    if plan:
-        ZoneInfo(plan.tz)
+    for one in (plan, *book.queue, *book.uplink_plans):
+        ZoneInfo(one.tz if one else "UTC")
     for fault, found in _faults(book, devices):
         if found:
             raise ValueError(fault)
@@ -130,30 +126,36 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
     yield "one identity is two devices'", len(set(identities)) != len(identities)
     yield "a slot is out of range or two devices'", len(slots) != len(devices)
     yield "a device is of a person who is not there", not owners <= book.people.keys()
+    own = [one.uplink for one in book.uplink_plans]
+    yield "a plan of an uplink has none, or one that another has", len({*own} - {None}) != len(own)
     yield "a cap is on nobody", not {target for target, _ in book.caps} <= targets
 
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Schema 1 had no policies, credits, requests and next plans, and caps that only block."""
-    caps = [{"rate": None, "roll": False, "free": None, **cap} for cap in document["caps"]]
-    empty: dict[str, Any] = {
-        "policies": [],
-        "credits": [],
-        "requests": [],
-        "warned": [],
-        "queue": [],
+    """Schema 1 had no policies, credits, requests and next plans, and caps that only block; schema
+    2 had no plans of uplinks, and its first books lacked some of the fields here."""
+    cap = {"rate": None, "roll": False, "free": None}
+    plan = {"uplink": None, "counts_from": None}
+    lists = ("policies", "credits", "requests", "warned", "queue", "unmetered", "uplink_plans")
+    new = {**{key: [] for key in lists}, "last_slot": 0, "login": None, **document}
+    defaults: Mapping[str, Mapping[str, Any]] = {
+        "caps": cap,
+        "queue": plan,
+        "credits": {"replaced": []},
+        "devices": {"proxy_secret": None},
     }
-    return {**empty, **document, "caps": caps}
+    for key, values in defaults.items():
+        new[key] = [{**values, **one} for one in new[key]]
+    new["plan"] = {**plan, **new["plan"]} if new["plan"] else None
+    return new
 
 
 def _plan(raw: Mapping[str, Any]) -> Plan:
-    if isinstance(raw, dict):
-        raw = {"uplink": None, "counts_from": None, **raw}  # earlier books had neither
     return Plan(**_checked(Plan, raw))
 
 
 def _device(raw: Mapping[str, Any]) -> Device:
-    values = _checked(Device, {"proxy_secret": None, **raw})  # books of before have none
+    values = _checked(Device, raw)
     values["state"] = DeviceState(values["state"])
     values["identities"] = _all_of(str, values["identities"])
     return Device(**values)
@@ -176,7 +178,7 @@ def _cap(raw: Mapping[str, Any]) -> Cap:
 
 
 def _credit(raw: Mapping[str, Any]) -> Credit:
-    values = _targeted(Credit, {"replaced": [], **raw})  # earlier books did not have it
+    values = _targeted(Credit, raw)
     values["replaced"] = tuple(map(Period, values["replaced"]))
     return Credit(**values)
 

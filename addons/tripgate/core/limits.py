@@ -3,7 +3,8 @@
 Rules
 1. A device counts in its own scope, its person's and the plan's, in every period, whether there is
    a cap or not: a cap that is set later knows what was used before. ``once`` counts from its cap.
-2. The plan's volume is a limit on the plan's ``trip``, beside a cap there.
+2. The plan's volume is a limit on the plan's ``trip``, beside a cap there. An uplink's own plan
+   stands in its place while it pays (:mod:`tripgate.core.planbook`), in periods of its own.
 3. Credits of a target raise (or lower) all its limits in the period that they were given in,
    until the cap there is set anew.
 4. A cap with hours that do not count has a counter of its own (:func:`counted`), which stands
@@ -32,6 +33,7 @@ from tripgate.core.model import (
     device_target,
     person_target,
 )
+from tripgate.core.planbook import in_force
 from tripgate.core.policy import in_window
 
 _COUNTED, _ROLLED = "~counted", "~rolled"
@@ -45,17 +47,29 @@ def targets_of(device: Device) -> tuple[Target, ...]:
 
 
 def limits_for(
-    book: Book, device: Device, starts: Mapping[Period, int], now: int | None = 0
+    book: Book,
+    device: Device,
+    starts: Mapping[Period, int],
+    now: int | None = 0,
+    *,
+    pays: Target | None = PLAN,
+    plan_starts: Mapping[Period, int] | None = None,
 ) -> tuple[Limit, ...]:
     """Every counter that a grant for ``device`` goes through at ``now``.
+
+    ``pays``: the plan in force, ``None``: none is; ``plan_starts``: its periods, if they are others
+    than those of devices and people.
 
     ``now`` is ``None`` while the clock is not trusted: then no hour is free, no day has rolled and
     no gift is known to be recent.
     """
     made: list[Limit] = []
-    for target in targets_of(device):
+    for target in (*targets_of(device)[:-1], pays):
+        if target is None:
+            continue
+        began = starts if target != pays or plan_starts is None else plan_starts
         for period in _STANDING:
-            made += _limits(book, target, period, starts[period], now)
+            made += _limits(book, target, period, began[period], now)
         once = book.caps.get((target, Period.ONCE))
         if once:
             made += _limits(book, target, Period.ONCE, once.created_at, now)
@@ -66,8 +80,9 @@ def _limits(book: Book, target: Target, period: Period, start: int, now: int | N
     """The limits on one counter, or the counter alone."""
     made: list[Limit] = []
     given = credit if now is not None else _only_lent
-    if target == PLAN and period is Period.TRIP and book.plan and book.plan.volume is not None:
-        volume = max(0, book.plan.volume + given(book, PLAN, start))
+    plan = in_force(book).get(target)
+    if period is Period.TRIP and plan and plan.volume is not None:
+        volume = max(0, plan.volume + given(book, target, start))
         made.append(Limit(target, period, start, volume))
     if cap := book.caps.get((target, period)):
         limit = max(0, cap.limit + given(book, target, start, period))
@@ -145,6 +160,7 @@ def shares(book: Book, device: Device, active: Collection[str]) -> Mapping[Targe
         for target in targets_of(other):
             if target in counts:
                 counts[target] += 1
+    counts |= dict.fromkeys(in_force(book), counts[PLAN])
     own = {made(target): n for target, n in counts.items() for made in (counted, rolled)}
     return {**counts, **own}
 

@@ -265,3 +265,15 @@ class Limit:
     start: int
     limit: int | None = None
     soft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One stretch of an uplink from up to down, and the step (bytes) by which its plan is billed.
+
+    ``uplink`` and ``id`` are without spaces; another ``id`` of an uplink is another session.
+    """
+
+    uplink: str
+    id: str
+    step: int

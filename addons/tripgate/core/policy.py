@@ -33,7 +33,8 @@ from tripgate.core.units import format_rate
 ALL = "all"
 ESSENTIAL_RATE = 64_000
 """Bits per second of the essential floor."""
-ESSENTIAL = frozenset({"essential", "connectivity-check"})
+ESSENTIAL = frozenset({"essential", "chat", "maps", "email", "connectivity-check"})
+"""Messages, maps, codes, mail: each at whatever provider."""
 NEVER = "connectivity-check"
 MOST_POLICIES = 500
 

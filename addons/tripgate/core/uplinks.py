@@ -6,8 +6,8 @@ Rules
 2. While that is so caps and pauses rest and no plan pays: what moves is in the
    record of usage, and in no counter of a cap, a plan or a person. Back on a metered uplink all of
    them go on where they stood.
-3. A plan of one uplink pays for what moves there alone: on another one its volume and the caps on
-   ``plan`` rest, and nothing counts in them. Caps of devices and people hold on every uplink.
+3. Of several uplinks the preferred one carries what moves (:func:`tripgate.core.planbook.paying`
+   says whose plan that is). Caps of devices and people hold on every uplink.
 4. A hotel's portal is at a private address, which nobody is taken to. One owner's device is, for
    ``LOGIN_S``, counted and charged as ever.
 """
@@ -33,11 +33,6 @@ def valid_uplink(name: str) -> bool:
 def unmetered(book: Book, used: Collection[str]) -> bool:
     """Whether all uplinks that are ``used`` cost nothing; with none it is not so."""
     return bool(book.unmetered) and bool(used) and set(used) <= set(book.unmetered)
-
-
-def plan_pays(book: Book, used: Collection[str]) -> bool:
-    """Whether what moves on the uplinks that are ``used`` is the plan's (rule 3)."""
-    return book.plan is None or book.plan.uplink is None or book.plan.uplink in used
 
 
 def set_unmetered(book: Book, name: str, free: bool) -> Book:

@@ -4,6 +4,8 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterable
+from hashlib import blake2b
+from pathlib import Path
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -12,6 +14,7 @@ from tripgate.core.address import IPAddress
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 _EEXIST = 17
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def give(link: str, addresses: Iterable[Interface]) -> list[Interface]:
@@ -126,6 +129,22 @@ def default_links() -> list[str]:
                 if name:
                     found.setdefault(name, route.get_attr("RTA_PRIORITY") or 0)
         return sorted(found, key=lambda name: found[name])
+
+
+def sessions(links: Iterable[str]) -> dict[str, str]:
+    """What tells one session of an uplink from the next: this boot, the interface, how often its
+    carrier came, its addresses of IPv4. It stays the same when only the gateway begins anew."""
+    boot = _BOOT.read_text(encoding="ascii").strip()
+    with IPRoute() as ip:
+        found = {link.get_attr("IFLA_IFNAME"): link for link in ip.get_links()}
+        made = {}
+        for name in set(links) & found.keys():
+            link = found[name]
+            ups = link.get_attr("IFLA_CARRIER_UP_COUNT")
+            own = ip.get_addr(family=socket.AF_INET, index=link["index"])
+            state = boot, link["index"], ups, sorted(str(_text(one)) for one in own)
+            made[name] = blake2b(repr(state).encode(), digest_size=8).hexdigest()
+    return made
 
 
 def has_ipv6(links: Iterable[str]) -> bool:

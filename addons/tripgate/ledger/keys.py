@@ -9,10 +9,13 @@ Rules
 4. ``book``, ``version``, ``edit``: the settings and which edit made them; ``audit``: a stream of
    edits; ``changed``: the channel that tells of them.
 5. ``folded``: devices that are no more, and whose bytes theirs are now.
-6. ``gateway:ID``: the live instance and when it was heard of; ``schema``: the version of all this.
+6. ``sessions``: how far each session of a plan's uplink is paid ahead (``common.lua``).
+7. Schema 1 had no ``sessions``, and its first usage buckets had longer fields
+   (:mod:`tripgate.core.usagefields`). :mod:`tripgate.upgrade` makes this schema of it.
+8. ``gateway:ID``: the live instance and when it was heard of; ``schema``: the version of all this.
 """
 
-SCHEMA = 1
+SCHEMA = 2
 PREFIX = "{plan}:"
 
 AUDIT = PREFIX + "audit"

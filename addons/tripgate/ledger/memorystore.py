@@ -5,13 +5,15 @@ hold both to them. Nothing here survives the process: it is for tests.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tripgate.core.book import EMPTY, Book
-from tripgate.core.model import Kind, Limit, Period, Target
+from tripgate.core.model import Kind, Limit, Period, Session, Target
 from tripgate.core.period import BY_BOOK
 from tripgate.core.usage import Increment
+from tripgate.ledger.memorysessions import Sessions
 from tripgate.ledger.protocol import AuditEntry, Grant, GrantRequest, Settlement
 
 FINAL = 65536
@@ -75,6 +77,7 @@ class MemoryStore:
     seen: dict[str, int] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     folded: dict[str, str] = field(default_factory=dict)
+    sessions: Sessions = field(default_factory=Sessions)
     edits: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=AUDIT))
     down: str | None = None
 
@@ -95,13 +98,19 @@ class MemoryStore:
         count = self.counts.get(place)
         trusted = trusted or limit.period in BY_BOOK
         if count is None or (trusted and limit.start > count.start):
-            self.counts[place] = Count(limit.start, None if trusted else limit.start)
+            guessed = count is not None and count.guess == limit.start
+            held = self._held_since_guess(place, limit.start) if guessed else 0
+            guess = None if trusted else limit.start
+            self.counts[place] = Count(limit.start, guess, reserved=held)
             return limit.start
         if trusted and count.guess == count.start:
             if limit.start == count.start:
                 count.guess = None
             count.start = limit.start
         return count.start
+
+    def _held_since_guess(self, place: Place, start: int) -> int:
+        return sum(one.held for one in self.leases.values() if one.at.get(place) == start)
 
     def standing(self, at: Mapping[Place, int]) -> Iterator[tuple[Place, Count]]:
         """Rule 4: the places that still count."""
@@ -110,16 +119,18 @@ class MemoryStore:
             if start in (count.start, count.guess):
                 yield place, count
 
-    def post(self, lease: Lease, reserved: int, used: int) -> None:
-        """Add to every counter that the lease stands in."""
-        for _, count in self.standing(lease.at):
+    def post(
+        self, lease: Lease, reserved: int, used: int, bills: Mapping[Target, int] | None = None
+    ) -> None:
+        """Add to every counter that the lease stands in; ``bills``: rule 8."""
+        for (target, _), count in self.standing(lease.at):
             count.reserve(reserved)
-            count.used += used
+            count.used += (bills or {}).get(target, used)
 
     # -- grant.lua --------------------------------------------------------------------------
 
     def grant(self, request: GrantRequest) -> Grant:
-        """Rules 2 to 7; who asks and what for was checked."""
+        """Rules 2 to 8; who asks and what for was checked."""
         known = self.leases.get(request.lease)
         lease = known or Lease()
         if not lease.open:
@@ -130,22 +141,29 @@ class MemoryStore:
             self.leases[request.lease] = lease
         limited = [limit for limit in request.limits if limit.limit is not None]
         hard = [limit for limit in limited if not limit.soft]
-        tightest = min(hard, key=self._left, default=None)
-        reached = tuple(limit for limit in limited if limit.soft and self._left(limit) <= 0)
+        left = partial(self._left, at=lease.at, session=request.session)
+        tightest = min(hard, key=left, default=None)
+        reached = tuple(limit for limit in limited if limit.soft and left(limit) <= 0)
         if lease.granted > request.have:
-            return self._granted(lease, tightest, reached)
-        if tightest and self._left(tightest) <= 0:
-            return replace(self._granted(lease, tightest, reached), final=False)
+            return self._granted(lease, tightest, reached, left)
+        if tightest and left(tightest) <= 0:
+            return replace(self._granted(lease, tightest, reached, left), final=False)
         offering = [limit for limit in limited if limit not in reached]
         self._raise(lease, request, offering)
         if lease.granted:
             self.leases[request.lease] = lease
-        return self._granted(lease, tightest, reached)
+        return self._granted(lease, tightest, reached, left)
 
-    def _granted(self, lease: Lease, tightest: Limit | None, reached: tuple[Limit, ...]) -> Grant:
+    def _granted(
+        self,
+        lease: Lease,
+        tightest: Limit | None,
+        reached: tuple[Limit, ...],
+        left_of: Callable[[Limit], int],
+    ) -> Grant:
         if tightest is None:
             return Grant(lease.granted, reached=reached)
-        left = max(0, self._left(tightest))
+        left = max(0, left_of(tightest))
         used = self.counts[tightest.target, tightest.period].used
         return Grant(lease.granted, left == 0, left, tightest, used, reached=reached)
 
@@ -153,7 +171,7 @@ class MemoryStore:
         """Rules 4 to 7."""
         over = max(0, lease.settled - lease.granted)
         slice_ = max(0, request.want - over)
-        offers = [self._offer(limit, request.share) for limit in limited]
+        offers = [self._offer(limit, request, lease.at) for limit in limited]
         if offers:
             offer, small = min(offers, key=lambda offer: offer[0])
             slice_ = offer if small else min(slice_, offer)
@@ -177,14 +195,20 @@ class MemoryStore:
                 count.reserve(-lease.held)
         lease.at = at
 
-    def _left(self, limit: Limit) -> int:
+    def _left(self, limit: Limit, at: Mapping[Place, int], session: Session | None) -> int:
+        """Rules 4 and 8."""
         assert limit.limit is not None
         count = self.counts[limit.target, limit.period]
-        return limit.limit - count.used - count.reserved
+        left = limit.limit - count.used
+        if session and limit.target.kind is Kind.PLAN:
+            left = self.sessions.left(at, limit.target, session, left)
+        return left - count.reserved
 
-    def _offer(self, limit: Limit, share: Mapping[Target, int]) -> tuple[int, bool]:
+    def _offer(
+        self, limit: Limit, request: GrantRequest, at: Mapping[Place, int]
+    ) -> tuple[int, bool]:
         """What a counter offers, and whether that is a final unit."""
-        left, among = self._left(limit), share.get(limit.target, 1)
+        left, among = self._left(limit, at, request.session), request.share.get(limit.target, 1)
         if left <= FINAL or among <= 1:
             return left, left <= FINAL and not limit.soft
         return max(1, left // (2 * among)), False
@@ -192,11 +216,12 @@ class MemoryStore:
     # -- settle.lua -------------------------------------------------------------------------
 
     def settle(self, rows: Iterable[Settlement], now: int) -> tuple[int, ...]:
-        """Rules 1 to 6: the new bytes of each row."""
-        fresh, counted = [], []
+        """Rules 1 to 7: the new bytes of each row."""
+        fresh, counted, sessions = [], [], self.sessions.size
         for row in rows:
             fresh.append(new := self._settle(row))
             counted += _spread(row, new)
+        self.sessions.end_call(sessions)
         self._collect(counted, now)
         return tuple(fresh)
 
@@ -215,9 +240,10 @@ class MemoryStore:
         lease.settled += new
         if was_open and row.final:
             self._close(row.lease, lease)
-        self.post(lease, lease.held - before, new)
+        bills = self.sessions.bill(lease.at, row.session, new)
+        self.post(lease, lease.held - before, new, bills)
         for target in {target for target, _ in lease.at}:
-            self.life[target] = self.life.get(target, 0) + new
+            self.life[target] = self.life.get(target, 0) + bills.get(target, new)
         return new
 
     def _close(self, lease_id: str, lease: Lease) -> None:
@@ -248,7 +274,7 @@ class MemoryStore:
         return f"{kind}:{self.heir(device)}:{rest}"
 
     def contact(self, gateway: str, instance: str, now: int) -> None:
-        """Rule 7, before the rows: the heartbeat moves the clock of contact."""
+        """Rule 8, before the rows: the heartbeat moves the clock of contact."""
         owner = self.owners.get(gateway)
         if owner and owner.instance == instance:
             owner.contact += max(0, min(GAP_S, now - owner.heard))

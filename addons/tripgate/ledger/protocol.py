@@ -9,6 +9,8 @@ Rules
 4. A period turns when a call brings a later start and says that its clock is trusted.
 5. Everything counted goes through ``Settlement``: the scopes' counters and the usage buckets
    change in the same atomic step.
+6. A plan's counters count what its seller bills: each session of an uplink rounded up to the
+   plan's step. All others count what moved.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tripgate.core.book import Book
-from tripgate.core.model import Counter, Limit, Period, Target
+from tripgate.core.model import Counter, Limit, Period, Session, Target
 from tripgate.core.usage import Increment
 
 
@@ -39,7 +41,8 @@ class GrantRequest:
     ``limits`` names every scope and period to count in, with the limit where a cap says so.
     ``share`` is how many devices share each target (device: 1): a slice is at most
     remaining/(2 x share) where share > 1, so that one device cannot empty a shared plan.
-    ``book_version`` is the version of the settings that ``limits`` was made from.
+    ``book_version`` is the version of the settings that ``limits`` was made from. ``session``: the
+    plan's present one, where it is billed by steps.
     """
 
     lease: str
@@ -51,6 +54,7 @@ class GrantRequest:
     book_version: int
     trusted: bool
     now: int
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class Settlement:
     ``increments`` split the bytes since the last settlement of this lease (their volume is
     ``parts``). If the ledger finds that more is new than ``parts`` (it lost something, or a crash
     is being settled), the difference goes to ``rest``, each with the amount that is missing.
+    ``session`` is whose the plan's bytes are; without one, the last session's.
     """
 
     lease: str
@@ -92,6 +97,7 @@ class Settlement:
     parts: int = 0
     increments: tuple[Increment, ...] = ()
     rest: tuple[Increment, ...] = ()
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)

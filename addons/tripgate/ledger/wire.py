@@ -7,16 +7,18 @@ Rules
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tripgate.core import bookcodec
 from tripgate.core.book import Book, BookError
-from tripgate.core.model import Limit
+from tripgate.core.model import Limit, Session
 from tripgate.core.usage import Increment
 from tripgate.ledger.protocol import Grant, GrantRequest, Settlement
 
 MOST = 2**53 - 1
+_WORD = re.compile(r"[!-~]{1,64}")
 
 
 def grant(request: GrantRequest, gateway: str, instance: str) -> str:
@@ -31,6 +33,7 @@ def grant(request: GrantRequest, gateway: str, instance: str) -> str:
             "have": _amount(request.have),
             "want": _amount(request.want),
             "trusted": request.trusted,
+            "session": _session(request.session),
             "limits": [
                 [
                     *_place(limit),
@@ -92,7 +95,16 @@ def _row(row: Settlement) -> list[Any]:
         _amount(row.parts),
         _buckets(row.increments),
         _buckets(row.rest),
+        _session(row.session),
     ]
+
+
+def _session(session: Session | None) -> list[Any] | None:
+    if session is None:
+        return None
+    if not (_WORD.fullmatch(session.uplink) and _WORD.fullmatch(session.id) and session.step > 0):
+        raise ValueError(f"{session} is no session")
+    return [session.uplink, session.id, _amount(session.step)]
 
 
 def _buckets(increments: Iterable[Increment]) -> list[Any]:

@@ -19,10 +19,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from tripgate.clock import Clock
-from tripgate.core import limits, period
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.classify import Catalogue
-from tripgate.core.model import NOBODYS, PACKET, DeviceState, Kind, Limit, Period, Target
+from tripgate.core.model import NOBODYS, PACKET, DeviceState, Period, Target
 from tripgate.ending import end_all
 from tripgate.ledger.journal import Journal, JournalError, LeaseRecord
 from tripgate.ledger.progress import Progress
@@ -37,6 +36,7 @@ from tripgate.proxy import shared
 from tripgate.proxy.account import Account, Lease, Refusal
 from tripgate.proxy.judge import Judge
 from tripgate.proxy.stats import Stats
+from tripgate.proxy.terms import Change, Terms
 
 RETRY_S = 5.0
 RETRY_EVERY_S = 0.25
@@ -79,24 +79,27 @@ class LeaseDesk:
         self.clock = clock
         self.stats = stats
         self.judge = Judge(catalogue or Catalogue({}), clock, stats)
+        self.terms = Terms(clock, self.judge)
         self.book: Book = EMPTY
         self.version = -1
         self.accounts: dict[str, Account] = {}
-        self.starts: Mapping[Period, int] = {}
         self.settle_now: Callable[[], Awaitable[bool]] | None = None
         """False: what moved could not be counted."""
         self.grants = 0
         self.gateway = self._prefix = ""
         self.lost = False
         """The ledger failed since it was last told everything (:mod:`tripgate.proxy.settle`)."""
-        self._trusted_at = 0
-        self._paying = False, True
         self._refused_at: float | None = None
         self._reading = asyncio.Lock()
         self._closed = False
         self._sequence = 0
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._noting: set[asyncio.Task[None]] = set()
+
+    @property
+    def starts(self) -> Mapping[Period, int]:
+        """When the periods of devices and people began."""
+        return self.terms.starts
 
     def connect(self, stores: Stores, gateway: str, prefix: str) -> None:
         """Use these stores; leases are called ``prefix:NUMBER``. Nothing is granted before."""
@@ -128,18 +131,12 @@ class LeaseDesk:
     def turn(self, *, force: bool = False) -> None:
         """Follow the uplink, and let the periods follow the clock, once it is trusted (or the
         plan was edited)."""
-        paying = self.judge.unmetered, self.judge.plan_pays
-        if paying != self._paying:
-            self._paying = paying
-            for account in self.accounts.values():
+        changed = self.terms.follow(self.book, force=force)
+        for account in self.accounts.values():
+            if changed is not Change.NOTHING:
                 self._follow_limits(account)
-        if not (force or not self.starts or self.clock.trusted()):
-            return
-        starts = period.starts(self.book.plan, self._now())
-        if starts != self.starts or limits.tallied(self.book):
-            self.starts = starts
-            for account in self.accounts.values():
-                self._follow_limits(account)
+            if changed is Change.SESSION:  # what was paid ahead in the one before is not this one's
+                account.revoke()
 
     def _follow_book(self, account: Account) -> None:
         device = self.book.devices.get(account.device)
@@ -151,28 +148,12 @@ class LeaseDesk:
             self._follow_limits(account)
 
     def _follow_limits(self, account: Account) -> None:
-        if account.lease is None or account.lease.limits != self._limits(account.device):
+        if account.lease is None or account.lease.limits != self.terms.limits(
+            self.book, account.device
+        ):
             account.refusal = None
             account.reached = ()
             account.revoke()
-
-    def _limits(self, device_id: str) -> tuple[Limit, ...]:
-        if self.judge.unmetered:
-            return ()
-        device = self.book.devices.get(device_id) or shared.gone(device_id)
-        now = int(self.clock.wall()) if self.clock.trusted() else None
-        found = limits.limits_for(self.book, device, self.starts, now)
-        if self.judge.plan_pays:
-            return found
-        return tuple(limit for limit in found if limit.target.kind is not Kind.PLAN)
-
-    def _now(self) -> int:
-        """By the clock while it is trusted, else when it last was (epoch seconds)."""
-        if self.clock.trusted() or not self._trusted_at:
-            now = int(self.clock.wall())
-            self._trusted_at = now if self.clock.trusted() else 0
-            return now
-        return self._trusted_at
 
     # -- accounts and leases ----------------------------------------------------------------
 
@@ -200,10 +181,14 @@ class LeaseDesk:
 
     def _open_lease(self, account: Account) -> None:
         """Give the account a new lease of zero bytes."""
-        self._sequence += 1
-        lease_id = f"{self._prefix}:{self._sequence}"
+        lease_id = self.new_id()
         slot = self.stores.progress.slot(lease_id)
-        account.open(lease_id, self._limits(account.device), slot)
+        account.open(lease_id, self.terms.limits(self.book, account.device), slot)
+
+    def new_id(self) -> str:
+        """Of one more lease."""
+        self._sequence += 1
+        return f"{self._prefix}:{self._sequence}"
 
     def asking(self, account: Account) -> bool:
         """A grant for this device is under way."""
@@ -357,6 +342,7 @@ class LeaseDesk:
             book_version=self.version,
             trusted=self.clock.trusted(),
             now=int(self.clock.wall()),
+            session=self.terms.session(lease.limits),
         )
         try:
             grant = await self.stores.ledger.grant(request)

@@ -16,13 +16,13 @@ import itertools
 from collections.abc import Callable, Collection, Iterable
 
 from tripgate.clock import Clock
-from tripgate.core import policybook, uplinks
+from tripgate.core import planbook, policybook, uplinks
 from tripgate.core.book import EMPTY, Book
 from tripgate.core.bucket import Bucket
 from tripgate.core.classify import UNKNOWN, Catalogue, Service
 from tripgate.core.heldback import Held, increments
 from tripgate.core.limits import cap_of, targets_of
-from tripgate.core.model import Cap, Target
+from tripgate.core.model import PLAN, Cap, Plan, Session, Target
 from tripgate.core.policy import Moment, Verdict
 from tripgate.core.usage import Increment
 from tripgate.proxy.account import Account, Metered
@@ -37,7 +37,9 @@ class Judge:
 
     def __init__(self, catalogue: Catalogue, clock: Clock, stats: Stats) -> None:
         self.uplinks: Callable[[], Collection[str]] = lambda: (uplinks.DEFAULT,)
-        """The names of the uplinks in use."""
+        """The names of the uplinks in use, the preferred one first."""
+        self.session_of: Callable[[str], str] = lambda _: "run"
+        """Which session of an uplink is going on."""
         self.held: dict[str, Held] = {}
         """By policy id, what is not in the ledger yet."""
         self._catalogue = catalogue
@@ -61,9 +63,16 @@ class Judge:
         return uplinks.unmetered(self._book, self.uplinks())
 
     @property
-    def plan_pays(self) -> bool:
-        """What moves now is the plan's."""
-        return uplinks.plan_pays(self._book, self.uplinks())
+    def pays(self) -> Target | None:
+        """The plan that what moves now is of."""
+        return None if self.unmetered else planbook.paying(self._book, self.uplinks())
+
+    @property
+    def session(self) -> Session | None:
+        """Of the uplink in use, by the step of the plan that pays."""
+        uplink = next(iter(self.uplinks()), "")
+        step = planbook.in_force(self._book).get(self.pays or PLAN, Plan()).step
+        return Session(uplink, self.session_of(uplink), step) if uplink and self.pays else None
 
     def verdict(self, account: Account, host: str | None) -> Verdict:
         """On a flow of the account to ``host`` (a clean name, or none)."""

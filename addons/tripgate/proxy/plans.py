@@ -9,7 +9,7 @@ from collections.abc import Callable
 from tripgate.core import planbook
 from tripgate.core.book import Book
 from tripgate.core.limits import credit
-from tripgate.core.model import PLAN, Period
+from tripgate.core.model import Period, Target
 from tripgate.ledger.protocol import Edit
 from tripgate.proxy.desk import LeaseDesk
 
@@ -21,36 +21,36 @@ class PlanKeeper:
         self._desk = desk
 
     async def first_use(self) -> None:
-        """A flow was let through; where the plan does not pay it is no use of the plan."""
-        desk = self._desk
-        paid = desk.judge.plan_pays and not desk.judge.unmetered
-        waits = planbook.waits_for_use(desk.book) and paid
-        if waits and desk.clock.trusted():
-            await self._edit("plan first use", planbook.first_use)
+        """A flow was let through; where a plan does not pay it is no use of that plan."""
+        desk, pays = self._desk, self._desk.judge.pays
+        if pays and planbook.waits_for_use(desk.book, pays) and desk.clock.trusted():
+            await self._edit("plan first use", planbook.first_use, pays)
 
     async def turn(self) -> None:
         """Begin a plan that was waiting for bytes; let the next take over where one is over."""
-        now = int(self._desk.clock.wall())
         if any(one.budget.taken for one in self._desk.accounts.values()):
             await self.first_use()
-        if self._desk.clock.trusted() and planbook.over(
-            self._desk.book, now, used_up=self._used_up()
-        ):
-            await self._edit("plan next", planbook.succeed)
+        for target in planbook.in_force(self._desk.book):
+            now, used_up = int(self._desk.clock.wall()), self._used_up(target)
+            over = planbook.over(self._desk.book, now, target, used_up=used_up)
+            if over and self._desk.clock.trusted():
+                await self._edit("plan next", planbook.succeed, target)
 
-    def _used_up(self) -> bool:
+    def _used_up(self, target: Target) -> bool:
         """A grant was refused by the volume of the present plan (and not by a cap beside it)."""
-        plan = self._desk.book.plan
+        plan = planbook.in_force(self._desk.book).get(target)
         if plan is None or plan.volume is None:
             return False
-        volume = plan.volume + credit(self._desk.book, PLAN, plan.counted_from)
+        volume = plan.volume + credit(self._desk.book, target, plan.counted_from)
         refusals = (account.refusal for account in self._desk.accounts.values())
         limits = [refusal.limit for refusal in refusals if refusal and refusal.limit]
-        place = (PLAN, Period.TRIP, plan.counted_from, volume)
+        place = (target, Period.TRIP, plan.counted_from, volume)
         return any(place == (one.target, one.period, one.start, one.limit) for one in limits)
 
-    async def _edit(self, action: str, change: Callable[[Book, int], Book]) -> None:
+    async def _edit(
+        self, action: str, change: Callable[[Book, int, Target], Book], target: Target
+    ) -> None:
         desk, now = self._desk, int(self._desk.clock.wall())
-        edit = Edit("gateway", action, "", now)
-        await desk.stores.registry.replace(desk.version, change(desk.book, now), edit)
+        edit = Edit("gateway", action, target.key, now)
+        await desk.stores.registry.replace(desk.version, change(desk.book, now, target), edit)
         await desk.reload()

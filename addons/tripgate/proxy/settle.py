@@ -31,7 +31,7 @@ log = logging.getLogger("tripgate.settle")
 
 @dataclass(slots=True)
 class Batch:
-    """Rows under way, and the leases they belong to."""
+    """Rows under way, and the leases they belong to; a row of attempts has none."""
 
     rows: list[Settlement]
     leases: list[tuple[Account, Lease, bool]]
@@ -158,7 +158,7 @@ class Settler:
         self._pending = None
         self._desk.stats.calls["settle", "ok"] += 1
         self._desk.answered()
-        for row, (account, lease, final) in zip(batch.rows, batch.leases, strict=True):
+        for row, (account, lease, final) in zip(batch.rows, batch.leases, strict=False):
             lease.settled = row.used
             if final:
                 account.closing.remove(lease)
@@ -189,12 +189,19 @@ class Settler:
         return batch
 
     def _add_held_back(self, batch: Batch) -> None:
-        """What policies have held back goes with some row's bytes: so it is recorded once."""
+        """What policies have held back goes with some row's bytes: so it is recorded once. Where
+        nothing moves it is a row of its own, whose amount counts nowhere."""
+        held = self._desk.judge.hand_over()
+        if not held:
+            return
         for place, row in enumerate(batch.rows):
             if row.parts:
-                held = self._desk.judge.hand_over()
                 batch.rows[place] = replace(row, increments=(*row.increments, *held))
                 return
+        amount = sum(one.amount for one in held)
+        trusted, lease = self._desk.clock.trusted(), self._desk.new_id()
+        row = Settlement(lease, "(held)", amount, amount, True, (), trusted, amount, held)
+        batch.rows.append(row)  # the last one: it has no lease here
 
     def _row(self, account: Account, lease: Lease, final: bool, now: int) -> Settlement:
         parts, volume = dict(lease.parts), lease.moved
@@ -217,6 +224,7 @@ class Settler:
             parts=volume,
             increments=increments,
             rest=usage.increments(account.device, UNKNOWN, None, 0, 1, now, self._desk.starts),
+            session=self._desk.terms.session(lease.limits),
         )
 
     def _increments(

@@ -28,7 +28,7 @@ LINE_MOST = 8 * 1024 * 1024
 TOTAL_MOST = 512 * 1024 * 1024
 KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:schema|version|book)"), "string"),
-    (re.compile(r"(?:seen|contact)"), "hash"),
+    (re.compile(r"(?:seen|contact|sessions)"), "hash"),
     (re.compile(r"(?:scope|lease|use):[!-~]{1,200}"), "hash"),
     (re.compile(r"open"), "set"),
     (re.compile(r"closed:[!-~]{1,64}"), "zset"),

@@ -142,9 +142,10 @@ def _write(pipeline: Pipeline, item: Item) -> None:
         pipeline.expireat(key, item.expires_at)
 
 
-async def alive(connection: Connection, now: int) -> bool:
-    """Was a gateway heard of on this ledger within ``HEARD_S``?"""
+async def alive(connection: Connection, now: int, but: str = "") -> bool:
+    """Was a gateway (other than ``but``) heard of on this ledger within ``HEARD_S``?"""
     claims = [name for name in await names(connection) if name.startswith(CLAIMS)]
+    claims = [name for name in claims if name != CLAIMS + but]
     async with _pipeline(connection, atomic=False) as pipeline:
         for name in claims:
             pipeline.hget(keys.PREFIX + name, "heard")
@@ -156,6 +157,13 @@ async def version(connection: Connection) -> int:
     """The version of the present settings; 0 where there are none."""
     with trouble.told(connection.address):
         return int(await connection.redis.get(keys.VERSION) or 0)
+
+
+async def schema(connection: Connection) -> int:
+    """Of the state as it is; this program's where there is none."""
+    with trouble.told(connection.address):
+        found = str(await connection.redis.get(keys.SCHEMA_KEY) or "")
+    return int(found) if found.isdecimal() else keys.SCHEMA
 
 
 async def set_version(connection: Connection, version: int) -> None:

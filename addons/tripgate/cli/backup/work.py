@@ -11,7 +11,6 @@ from tripgate.cli.cells import instant
 from tripgate.cli.failure import Refused
 from tripgate.core import bookcodec
 from tripgate.core.book import EMPTY, Book
-from tripgate.ledger import keys
 from tripgate.ledger.connection import Connection
 from tripgate.ledger.protocol import Edit
 from tripgate.ledger.redis import RedisLedger
@@ -42,8 +41,8 @@ class Content:
 
 async def make(url: str, path: Path, gateway: str | None, now: int) -> tuple[int, int]:
     """Write the ledger at ``url`` to ``path``; how many keys and bytes. Raises ``LedgerDown``."""
-    header = Header(keys.SCHEMA, str(instant(now)), gateway)
     async with _connected(url) as connection:
+        header = Header(await stored.schema(connection), str(instant(now)), gateway)
         registry = RedisRegistry(url)
         try:
             await registry.load()  # refuses a newer schema and a damaged book

@@ -10,6 +10,7 @@
 --    start is later and its clock is trusted -> the same, and the reserve of the old period is
 --    gone; else the stored start stays. A first start that came from an untrusted clock is a
 --    guess: the first trusted caller confirms it, or moves it back, and what was counted stays.
+--    When the guessed period comes after all, leases that were opened in it still stand there.
 --    Where a trip or a once begins the settings say, and no clock: every caller is trusted there.
 -- 4. A lease remembers in which counters it stands, with the start of each. Its bytes count there
 --    while that start (or the guess it was corrected from) is the stored one; life counts always.
@@ -17,11 +18,17 @@
 -- 6. A reserve never falls below zero, whatever a lease gives back: a store that other hands wrote
 --    (a backup) may hold a lease that its counter does not know, and a debt would be free bytes.
 -- 7. A device that was folded into another is gone: what its leases still bring is its heir's.
+-- 8. A seller bills by steps, each session of an uplink by itself: plan counters count what is
+--    billed. Of each session it is known how many bytes are paid and have not moved yet (PAID); a
+--    new session has none, nor has a plan whose trip begins. A row that names no session (a lease
+--    of a run that crashed) is of the plan's last one. A row of an earlier trip than that is
+--    rounded up by itself. Past SESSIONS uplinks the others' are forgotten, and begin anew.
 
 local PREFIX = '{plan}:'
 local LIMIT = 9007199254740992
 local FOLDED = PREFIX .. 'folded'
-local scopes, leases, heirs = {}, {}, nil
+local SESSION_KEY, SESSIONS = PREFIX .. 'sessions', 64
+local scopes, leases, heirs, sessions = {}, {}, nil, nil
 
 local function digits(n)
   return string.format('%.0f', n)
@@ -58,6 +65,59 @@ local function renamed(name)
   end
   local into = device and heir(device)
   return into and kind .. into .. rest or name
+end
+
+-- Rule 8: uplink, id, step, trip and paid of a plan's session. asked: {uplink, id, step} or nil.
+local function session(target, asked, trip)
+  if not sessions then
+    sessions = {now = {}, touched = {}, changed = false, size = 0}
+    local raw = redis.call('HGETALL', SESSION_KEY)
+    for i = 1, #raw, 2 do
+      sessions.now[raw[i]] = raw[i + 1]
+      sessions.size = sessions.size + 1
+    end
+  end
+  local uplink = asked and asked[1] or sessions.now[target]
+  local known = uplink and sessions.now[target .. ' ' .. uplink]
+  local id, step, began, paid = string.match(known or '', '^(%S+) (%d+) (%d+) (%d+)$')
+  if known and not id then
+    error({err = 'DAMAGED ' .. SESSION_KEY})
+  end
+  local found = {uplink = uplink, id = asked and asked[2] or id, trip = trip, paid = 0,
+    step = asked and asked[3] or tonumber(step or 1), late = began and trip < tonumber(began)}
+  if id and found.id == id and trip == tonumber(began) then
+    found.paid = number(paid, SESSION_KEY)
+  end
+  return found
+end
+
+local function remember_session(target, found)
+  local value = table.concat(
+    {found.id, digits(found.step), digits(found.trip), digits(found.paid)}, ' ')
+  for field, new in pairs({[target] = found.uplink, [target .. ' ' .. found.uplink] = value}) do
+    sessions.changed = sessions.changed or sessions.now[field] ~= new
+    sessions.now[field], sessions.touched[field] = new, new
+  end
+end
+
+-- What a lease's new bytes are billed as, by its plan's target.
+local function billed(record, asked, new)
+  local found = {}
+  for _, place in pairs(record.at) do
+    local target = place[1]
+    if new > 0 and not found[target] and string.match(target, '^plan') then
+      local trip = record.at[target .. ' trip']
+      local one = session(target, asked, trip and trip[3] or 0)
+      local over = math.max(0, new - one.paid)
+      local bill = math.ceil(over / one.step) * one.step
+      found[target] = bill
+      one.paid = one.paid + bill - new
+      if one.uplink and one.id and not one.late then
+        remember_session(target, one)
+      end
+    end
+  end
+  return found
 end
 
 -- HSET in portions: unpack has a limit.
@@ -98,6 +158,19 @@ local function reserve(target, period, n)
   put(counters, field, math.max(0, (counters.now[field] or 0) + n))
 end
 
+local lease, held
+
+-- What open leases hold that stand in a period since its start was guessed.
+local function held_since_guess(target, period, start)
+  local sum = 0
+  for _, id in ipairs(redis.call('SMEMBERS', PREFIX .. 'open')) do
+    local record = lease(id)
+    local place = record.at[target .. ' ' .. period]
+    sum = sum + (place and place[3] == start and held(record) or 0)
+  end
+  return sum
+end
+
 -- Rule 3; returns the start that counts.
 local function turn(target, period, start, trusted)
   local counters = scope(target)
@@ -105,9 +178,10 @@ local function turn(target, period, start, trusted)
   local stored = counters.now[at]
   trusted = trusted or period == 'trip' or period == 'once'
   if not stored or (trusted and start > stored) then
+    local known = counters.now[guess] == start
     put(counters, at, start)
     put(counters, period .. '.used', 0)
-    put(counters, period .. '.reserved', 0)
+    put(counters, period .. '.reserved', known and held_since_guess(target, period, start) or 0)
     put(counters, guess, not trusted and start or nil)
     return start
   end
@@ -127,7 +201,7 @@ local function stands(target, period, start)
   return start == now[period .. '.start'] or start == now[period .. '.guess']
 end
 
-local function lease(id)
+function lease(id)
   local found = leases[id]
   if not found then
     local key = PREFIX .. 'lease:' .. id
@@ -156,17 +230,17 @@ local function lease(id)
 end
 
 -- Rule 5.
-local function held(record)
+function held(record)
   return record.open and math.max(0, record.granted - record.settled) or 0
 end
 
--- Add to every counter that the lease stands in.
-local function post(record, reserved, used)
+-- Add to every counter that the lease stands in; bills: rule 8.
+local function post(record, reserved, used, bills)
   for _, place in pairs(record.at) do
     local target, period, start = place[1], place[2], place[3]
     if stands(target, period, start) then
       reserve(target, period, reserved)
-      add(scope(target), period .. '.used', used)
+      add(scope(target), period .. '.used', bills and bills[target] or used)
     end
   end
 end
@@ -198,5 +272,17 @@ local function save_scopes()
       end
     end
     store(counters.key, fields)
+  end
+end
+
+local function save_sessions()
+  if not sessions or not sessions.changed then
+    return
+  end
+  if sessions.size > SESSIONS then
+    redis.call('DEL', SESSION_KEY)
+  end
+  for field, value in pairs(sessions.touched) do
+    redis.call('HSET', SESSION_KEY, field, value)
   end
 end

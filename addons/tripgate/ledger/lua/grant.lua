@@ -18,7 +18,11 @@
 --    unit final and does not count in what is left.
 -- 7. What the lease has overrun comes on top: it is used already and takes no reserve.
 --
+-- 8. Of a plan that is billed by steps whole steps are left, and what is paid and has not moved
+--    (rule 8 of common.lua).
+--
 -- ARGV: JSON {gateway, instance, version, lease, device, have, want, trusted,
+--             session: [uplink, id, step] or null,
 --             limits: [[target, period, start, limit or -1, share, soft], ...]}
 -- Returns {'fenced'}, {'stale'} or {'ok', granted, final, left beyond it or '' where nothing limits,
 --   the limit with the least left (from 1) or 0, its used, the soft limits reached (from 1, by
@@ -64,14 +68,25 @@ local function join()
   record.at = at
 end
 
+-- Rules 4 and 8.
+local function left_of(limit)
+  local target, now = limit[1], scope(limit[1]).now
+  local left, reserved = limit[4] - now[limit[2] .. '.used'], now[limit[2] .. '.reserved']
+  if type(ask.session) ~= 'table' or not string.match(target, '^plan') then
+    return left - reserved
+  end
+  local trip = record.at[target .. ' trip']
+  local one = session(target, ask.session, trip and trip[3] or 0)
+  return math.floor(left / one.step) * one.step + one.paid - reserved
+end
+
 -- Rules 4 and 6: the least that is left anywhere, in which limit, the least offer, whether it is
 -- final, the soft limits reached.
 local function room()
   local least, binding, offer, final, reached = nil, 0, nil, false, {}
   for i, limit in ipairs(ask.limits) do
     if limit[4] >= 0 then
-      local now = scope(limit[1]).now
-      local left = limit[4] - now[limit[2] .. '.used'] - now[limit[2] .. '.reserved']
+      local left = left_of(limit)
       if not limit[6] and (not least or left < least) then
         least, binding = left, i
       end

@@ -16,10 +16,12 @@
 -- 6. A bucket gets its time to live when it is new. When it has `most` fields (the largest bound
 --    that this call names for it), bytes of further fields that end in |u or |d go to other|u and
 --    other|d (two more at most).
--- 7. A row of the live instance is its heartbeat; an old instance's rows count, its heart does not.
+-- 7. Plan counters count what the seller bills (rule 8 of common.lua), all else what moved.
+-- 8. A row of the live instance is its heartbeat; an old instance's rows count, its heart does not.
 --
 -- ARGV: JSON {gateway, instance, now, seen: {device: now}, rows: [[lease, device, granted, used,
---   final, trusted, limits: [[target, period, start], ...], parts, increments, rest], ...]},
+--   final, trusted, limits: [[target, period, start], ...], parts, increments, rest,
+--   [uplink, session, step] or null], ...]},
 --   increments and rest: [[bucket, ttl or 0, most or 0, [field, amount, ...]], ...]
 -- Returns the new bytes of each row.
 
@@ -85,13 +87,14 @@ local function settle(row)
   if open and final then
     closed[#closed + 1] = record
   end
-  post(record, held(record) - before, new)
+  local bills = billed(record, type(row[11]) == 'table' and row[11] or nil, new)
+  post(record, held(record) - before, new, bills)
   local targets = {}
   for _, spot in pairs(record.at) do
     targets[spot[1]] = true
   end
   for target in pairs(targets) do
-    add(scope(target), 'life.used', new)
+    add(scope(target), 'life.used', bills[target] or new)
   end
   spread(new, row[8], row[9], row[10])
   return digits(new)
@@ -136,7 +139,7 @@ local function total(bucket)
   end
 end
 
--- Rule 7: seconds of contact so far, or nil where this is not the live instance.
+-- Rule 8: seconds of contact so far, or nil where this is not the live instance.
 local function contact()
   if ask.gateway == '' then
     return nil
@@ -216,6 +219,7 @@ for _, record in pairs(leases) do
   save_lease(record)
 end
 save_scopes()
+save_sessions()
 for _, bucket in pairs(buckets) do
   store(bucket.key, bucket.values)
   if bucket.new and bucket.ttl > 0 then
