@@ -2,14 +2,16 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.lab import WAN4, Lab, server4, wait_until
 from tests.lab.product import WEB, Product, curl, product, web
-from tripgate.core.book import claim_device
+from tripgate.core.book import Book, claim_device
+from tripgate.core.uplinks import LOGIN_S, log_in
 from tripgate.ledger.protocol import Edit
 from tripgate.ledger.registry import RedisRegistry
 from tripgate.statefolder import StateFolder
@@ -31,16 +33,24 @@ def gateway(lab: Lab, tmp_path: Path) -> Iterator[Product]:
 
 def _own(gateway: Product) -> None:
     """Phone 1 is an owner's."""
+    _edit(gateway, lambda book: claim_device(book, "phone-1"))
 
-    async def change() -> None:
+
+def _log_in(gateway: Product, seconds: int) -> None:
+    """As ``uplink login`` did it, but for these last seconds."""
+    _edit(gateway, lambda book: log_in(book, "phone-1", int(time.time()) - LOGIN_S + seconds))
+
+
+def _edit(gateway: Product, change: Callable[[Book], Book]) -> None:
+    async def edit() -> None:
         url = StateFolder(gateway.state).read_redis_url()
         assert url
         registry = RedisRegistry(url)
         version, book = await registry.load()
-        assert await registry.replace(version, claim_device(book, "phone-1"), Edit("test", "own"))
+        assert await registry.replace(version, change(book), Edit("test", "edit"))
         await registry.aclose()
 
-    asyncio.run(change())
+    asyncio.run(edit())
 
 
 @pytest.mark.parametrize("address", [PORTAL, f"{WAN4}.1"])
@@ -64,14 +74,29 @@ def test_the_portals_name_may_have_a_private_address_while_somebody_logs_in(
     with product(lab, tmp_path, settings=f'[dns]\nservers = ["{DNS}"]\n') as gateway:
         gateway.admit(1)
         _own(gateway)
-        assert _looked_up(lab) == ""
-        gateway.run("uplink", "login")
-        wait_until(lambda: _looked_up(lab) == PORTAL, "the portal's address", 5)
+        assert _looked_up(lab) == []
+        _log_in(gateway, seconds=8)
+        wait_until(lambda: _looked_up(lab) == [PORTAL], "the portal's address", 5)
+        wait_until(lambda: _looked_up(lab) == [], "no address any more", 15)
 
 
-def _looked_up(lab: Lab) -> str:
-    argv = ["dig", "+short", "+tries=2", "+time=2", "@10.77.0.1", NAME]
-    return lab.run(lab.device(1), argv, check=False).stdout.strip()
+def _looked_up(lab: Lab) -> list[str] | None:
+    """The addresses in the resolver's answer; ``None``: there is no answer, not even an empty one,
+    as while it is started anew."""
+    argv = ["dig", "+noall", "+comments", "+answer", "+tries=3", "+time=2", "@10.77.0.1", NAME]
+    said = lab.run(lab.device(1), argv, check=False).stdout
+    if "status: " not in said:
+        return None
+    return [line.split()[-1] for line in said.splitlines() if line.startswith(NAME)]
+
+
+def test_a_login_at_the_uplinks_portal_ends_after_its_time(lab: Lab, gateway: Product) -> None:
+    _own(gateway)
+    _log_in(gateway, seconds=8)
+    wait_until(lambda: gateway.reaches(1, PORTAL), "a ping of the portal", 5)
+    wait_until(lambda: not gateway.reaches(1, PORTAL), "the end of the login", 15)
+    assert curl(lab, 1, f"http://{PORTAL}/1000").stdout.startswith("000")
+    assert gateway.reaches(1)
 
 
 def test_on_an_unmetered_uplink_caps_rest_and_counting_goes_on(lab: Lab, gateway: Product) -> None:
