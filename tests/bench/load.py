@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import Any
 
 NAME = "origin.example"
 TIMEOUT_S = 30.0
@@ -80,15 +81,21 @@ def connections(host: str, port: int, count: int, at_once: int) -> dict[str, flo
     return {"done": sum(size > 10_240 for size in done), "seconds": time.monotonic() - began}
 
 
-def paced(host: str, port: int, count: int, per_second: float) -> dict[str, list[float]]:
-    """Milliseconds from the connect to the answer's end, of connections at a fixed rate."""
+def paced(host: str, port: int, count: int, per_second: float) -> dict[str, list[Any]]:
+    """Milliseconds from the connect to the answer's end, of connections at a fixed rate; what was
+    wrong with those that failed."""
     taken: list[float] = []
+    errors: list[str] = []
     began = time.monotonic()
 
     def one() -> None:
         started = time.monotonic()
-        fetch(host, port, "10k")
-        taken.append((time.monotonic() - started) * 1000)
+        try:
+            fetch(host, port, "10k")
+        except OSError as error:
+            errors.append(f"after {time.monotonic() - started:.3f} s: {error!r}")
+        else:
+            taken.append((time.monotonic() - started) * 1000)
 
     threads = []
     for number in range(count):
@@ -97,7 +104,7 @@ def paced(host: str, port: int, count: int, per_second: float) -> dict[str, list
         threads[-1].start()
     for thread in threads:
         thread.join()
-    return {"ms": taken}
+    return {"ms": taken, "errors": errors}
 
 
 def download(host: str, port: int, path: str, flows: int = 1) -> dict[str, float]:
