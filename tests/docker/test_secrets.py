@@ -17,8 +17,10 @@ from tests.ledger.worlds import ASK, NOW, PHONE, ROW, RedisWorld, claimed, count
 from tests.servers import DURABLE, SOCKET, Server, debian_program, valkey_program
 from tripgate.cli.backup import ledger as backup
 from tripgate.core.book import Book
+from tripgate.core.usage import Increment
 from tripgate.ledger.connection import Connection
 from tripgate.ledger.protocol import Edit
+from tripgate.upgrade import upgrade
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAMES = {"alertmanager.yml", "gateway.toml", "grafana-password", "redis.acl"}
@@ -160,11 +162,35 @@ async def test_the_user_may_back_up_and_restore(url: str) -> None:
     await world.aclose()
 
 
+async def test_the_user_may_fold_a_device_into_another(url: str) -> None:
+    world = RedisWorld(url)
+    ledger, registry = await claimed(world), world.registry()
+    for number, device in enumerate(("dev-aaaa", "dev-bbbb")):
+        spot = Increment(f"use:{device}:life", "v|u", 5)
+        row = replace(ROW, lease=f"gw:one:{number}", device=device, used=5, parts=5)
+        await ledger.settle([replace(row, increments=(spot,))], {}, NOW)
+    for version, fold in enumerate((("dev-aaaa", "dev-bbbb"), ("dev-bbbb", "dev-cccc"))):
+        edit = Edit("cli:ana", "device merge", "", NOW, (fold,))
+        assert await registry.replace(version, Book(), edit)
+    assert await ledger.buckets(["use:dev-cccc:life"]) == ({"v|u": 10},)
+    await world.aclose()
+
+
+async def test_the_user_may_upgrade(url: str, tmp_path: Path) -> None:
+    with redis.Redis.from_url(url) as client:
+        client.set("{plan}:schema", "1")
+        client.hset("{plan}:use:dev-aaaa:life", "youtube|video|d", 7)
+    await upgrade(url, tmp_path, "gw", NOW)
+    world = RedisWorld(url)
+    assert await world.ledger().buckets(["use:dev-aaaa:life"]) == ({"vyoutube|d": 7},)
+    await world.aclose()
+
+
 FORBIDDEN = (
     *("FLUSHALL", "FLUSHDB", "SHUTDOWN", "KEYS *", "CONFIG GET dir", "ACL LIST", "MONITOR", "SAVE"),
     *("BGSAVE", "REPLICAOF NO ONE", "SCRIPT FLUSH", "CLIENT LIST", "MODULE LIST", "FUNCTION LIST"),
     *("EVAL x 0", "GET other", "SET other 1", "SUBSCRIBE other", "PUBLISH other x"),
-    *("RENAME {plan}:a {plan}:b", "DUMP {plan}:a"),
+    *("RENAME {plan}:a b", "RENAME a {plan}:b", "DUMP {plan}:a"),
 )
 
 

@@ -39,6 +39,9 @@ class Product:
     settings: str = ""
     process: "subprocess.Popen[str] | None" = None
     names: dict[int, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-m", "tripgate")
+    trust: str = "host"
+    """Who vouches for its clock."""
 
     @property
     def log(self) -> Path:
@@ -48,7 +51,7 @@ class Product:
 
     def spawn(self) -> None:
         """Start the process and wait for nothing."""
-        command = [*(sys.executable, "-m", "tripgate", "up", "--mode", "router")]
+        command = [sys.executable, *self.program, "up", "--mode", "router"]
         command += ["--lan", "lan0", "--state", str(self.state)]
         command += self.options if "--uplink" in self.options else ("--uplink", "wan0")
         command += () if "--uplink" in self.options else self.options
@@ -57,7 +60,7 @@ class Product:
             config.write_text(self.settings)
             command += ["--config", str(config)]
         with self.log.open("a") as log:
-            env = environment(PYTHONUNBUFFERED="1")
+            env = environment(PYTHONUNBUFFERED="1", TRIPGATE_CLOCK__TRUST=self.trust)
             self.process = self.lab.spawn(
                 self.lab.gateway, command, stdout=log, stderr=log, env=env
             )
@@ -95,7 +98,7 @@ class Product:
 
     def cli(self, *args: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "tripgate", *args, "--state", str(self.state)],
+            [sys.executable, *self.program, *args, "--state", str(self.state)],
             env=environment(), capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
 
