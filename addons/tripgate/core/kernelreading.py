@@ -42,7 +42,8 @@ class Reading:
     """One look at the table. ``slots`` holds every slot that was ever seen on an uplink, 0
     (unattributed) and the gateway's own included; ``forwarded`` the part of it that no socket of
     the gateway carried, and which the quotas are about; ``spent`` are cut until a new grant. The
-    rest is what was loaded: packet marks by MAC address, owners' slots, uplinks."""
+    rest is what was loaded: packet marks by MAC address, owners' slots, uplinks. ``links`` is the
+    same traffic by uplink, those that are gone included."""
 
     slots: Mapping[int, Count] = field(default_factory=dict)
     forwarded: Mapping[int, int] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Reading:
     marks: Mapping[str, int] = field(default_factory=dict)
     owners: frozenset[int] = frozenset()
     uplinks: frozenset[str] = frozenset()
+    links: Mapping[str, Count] = field(default_factory=dict)
 
 
 def parse_table(items: Items) -> Reading:
@@ -58,13 +60,14 @@ def parse_table(items: Items) -> Reading:
     try:
         up, down = _counters(items, "up"), _counters(items, "down")
         return Reading(
-            {slot: Count(up.get(slot, 0), down.get(slot, 0)) for slot in sorted({*up, *down})},
+            _both(up, down),
             _counters(items, "forwarded"),
             _quotas(items),
             frozenset(int(slot) for slot in _elements(items, "spent")),
             {str(mac): int(mark) for mac, mark in _elements(items, "slots", "map")},
             frozenset(int(slot) for slot in _elements(items, "owners")),
             frozenset(str(name) for name in _elements(items, "uplinks")),
+            _both(_counters_by_name(items, "links_up"), _counters_by_name(items, "links_down")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
@@ -80,7 +83,7 @@ def parse_arp(items: Items) -> dict[str, Count]:
         down = _counters_by_name(items, "down")
     except (KeyError, TypeError, ValueError) as error:
         raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
-    return {name: Count(up.get(name, 0), down.get(name, 0)) for name in sorted({*up, *down})}
+    return _both(up, down)
 
 
 def parse_links(text: str, types: Mapping[str, int]) -> dict[str, Count]:
@@ -109,6 +112,10 @@ def less_arp(links: Mapping[str, Count], arp: Mapping[str, Count]) -> dict[str, 
         )
         for name, count in links.items()
     }
+
+
+def _both(up: Mapping[Any, int], down: Mapping[Any, int]) -> dict[Any, Count]:
+    return {key: Count(up.get(key, 0), down.get(key, 0)) for key in sorted({*up, *down})}
 
 
 def _quotas(items: Items) -> dict[int, Quota]:
