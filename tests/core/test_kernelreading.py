@@ -31,7 +31,8 @@ def _counted(name: str, counts: dict[int, tuple[int, int]]) -> dict[str, object]
 def _table(**sets: dict[int, tuple[int, int]]) -> Items:
     plain = [{"set": {"name": name}} for name in ("spent", "owners", "uplinks")]
     maps = [{"map": {"name": "slots"}}, {"map": {"name": "grants", "elem": [[2, "s2"]]}}]
-    counted = [_counted(name, sets.get(name, {})) for name in ("up", "down", "forwarded")]
+    names = ("up", "down", "forwarded", "links_up", "links_down")
+    counted = [_counted(name, sets.get(name, {})) for name in names]
     return [{"metainfo": {}}, *plain, *maps, *counted]
 
 

@@ -139,6 +139,9 @@ def test_an_uplink_that_comes_and_goes_is_counted_once(
     _flowing(lab)
     _end(load)
     used = gateway.rest()
+    uplink = gateway.json("status")["uplink"]
+    whole = sum(one.total for one in used.values())
+    assert abs(uplink["up"] + uplink["down"] - whole) * 400 <= whole
     for number in (1, 2):
         truth = _truth(lab, number)
         # What was on the wire when it was cut is the carrier's count alone.

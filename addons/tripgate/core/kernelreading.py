@@ -42,7 +42,8 @@ class Reading:
     """One look at the table. ``slots`` holds every slot that was ever seen on an uplink, 0
     (unattributed) and the gateway's own included; ``forwarded`` the part of it that no socket of
     the gateway carried, and which the quotas are about; ``spent`` are cut until a new grant. The
-    rest is what was loaded: packet marks by MAC address, owners' slots, uplinks."""
+    rest is what was loaded: packet marks by MAC address, owners' slots, uplinks. ``links`` is the
+    same traffic by uplink, those that are gone included."""
 
     slots: Mapping[int, Count] = field(default_factory=dict)
     forwarded: Mapping[int, int] = field(default_factory=dict)
@@ -51,11 +52,12 @@ class Reading:
     marks: Mapping[str, int] = field(default_factory=dict)
     owners: frozenset[int] = frozenset()
     uplinks: frozenset[str] = frozenset()
+    links: Mapping[str, Count] = field(default_factory=dict)
 
 
 def parse_counts(items: Items) -> Reading:
     """What was counted and who is spent, of a reading without the rest: the sets ``up``, ``down``,
-    ``forwarded`` and ``spent`` (``ReadingError``)."""
+    ``forwarded``, ``spent``, ``links_up`` and ``links_down`` (``ReadingError``)."""
     try:
         return _counted(items)
     except (KeyError, TypeError, ValueError) as error:
@@ -94,7 +96,7 @@ def parse_arp(items: Items) -> dict[str, Count]:
         down = _counters_by_name(items, "down")
     except (KeyError, TypeError, ValueError) as error:
         raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
-    return {name: Count(up.get(name, 0), down.get(name, 0)) for name in sorted({*up, *down})}
+    return _both(up, down)
 
 
 def parse_links(text: str, types: Mapping[str, int]) -> dict[str, Count]:
@@ -126,12 +128,16 @@ def less_arp(links: Mapping[str, Count], arp: Mapping[str, Count]) -> dict[str, 
 
 
 def _counted(items: Items) -> Reading:
-    up, down = _counters(items, "up"), _counters(items, "down")
     return Reading(
-        {slot: Count(up.get(slot, 0), down.get(slot, 0)) for slot in sorted({*up, *down})},
+        _both(_counters(items, "up"), _counters(items, "down")),
         _counters(items, "forwarded"),
         spent=frozenset(int(slot) for slot in _elements(items, "spent")),
+        links=_both(_counters_by_name(items, "links_up"), _counters_by_name(items, "links_down")),
     )
+
+
+def _both(up: Mapping[Any, int], down: Mapping[Any, int]) -> dict[Any, Count]:
+    return {key: Count(up.get(key, 0), down.get(key, 0)) for key in sorted({*up, *down})}
 
 
 def _quotas(items: Items) -> dict[int, Quota]:

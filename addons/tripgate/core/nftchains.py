@@ -39,6 +39,7 @@ def prerouting_chains(spec: RouterSpec) -> dict[str, Chain]:
                 f"icmpv6 type {{ {_UPLINK_ND}, mld-listener-query }} meta mark set {marks.GATEWAY}",
                 f"udp dport {{ 68, 546 }} meta mark 0 meta mark set {marks.GATEWAY}",
                 "update @down { meta mark counter }",
+                "update @links_down { iifname counter }",
             ),
         ),
         "lan_in": (
@@ -197,6 +198,7 @@ def uplink_chains(spec: RouterSpec) -> dict[str, Chain]:
                 # The box's own, untracked: what is in their mark is anybody's guess.
                 f"icmpv6 type {{ {_ND}, nd-router-solicit, {_MLD} }} meta mark set {marks.GATEWAY}",
                 "update @up { meta mark counter }",
+                "update @links_up { oifname counter }",
             ),
         ),
     }

@@ -6,7 +6,8 @@ Rules
 2. Loading it again changes nothing: objects are added (there already is fine), chains flushed and
    filled again, sets of settings likewise, all in one transaction. Counters and quotas are left.
 3. Uplink ingress is counted before anything can drop it: the carrier bills dropped bytes. Egress
-   is counted last, after translation. Both by conntrack mark, in one element per slot.
+   is counted last, after translation. Both by conntrack mark, in one element per slot, and by
+   uplink: these counts survive the interface.
 4. What is forwarded passes its slot's quota, ``until`` a limit. A packet that matches is granted;
    one that does not, or that has no quota at all, is dropped: no element, no bytes.
    So is what the uplink sends unasked: it has no slot, and nobody's has a quota.
@@ -42,6 +43,8 @@ add set {TABLE} spent {{ type mark; size {_SLOTS}; flags dynamic; }}
 add set {TABLE} up {{ type mark; size {_SLOTS}; flags dynamic; counter; }}
 add set {TABLE} down {{ type mark; size {_SLOTS}; flags dynamic; counter; }}
 add set {TABLE} forwarded {{ type mark; size {_SLOTS}; flags dynamic; counter; }}
+add set {TABLE} links_up {{ type ifname; size {_LINKS}; flags dynamic; counter; }}
+add set {TABLE} links_down {{ type ifname; size {_LINKS}; flags dynamic; counter; }}
 add set {ARP_TABLE} uplinks {{ type ifname; size {_LINKS}; }}
 add set {ARP_TABLE} up {{ type ifname; size {_LINKS}; flags dynamic; counter; }}
 add set {ARP_TABLE} down {{ type ifname; size {_LINKS}; flags dynamic; counter; }}

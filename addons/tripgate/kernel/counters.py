@@ -1,7 +1,7 @@
 """The kernel's counters as the gateway charges by them.
 
 Rules
-1. An interface that goes and comes back begins at zero: its counts are of another generation.
+1. An interface that goes and comes back begins at zero (:mod:`tripgate.core.linkcount`).
 2. ``generation`` names this life of the table's counters: another boot, or a table that was made
    anew, is another. What was posted of one says nothing of the next.
 """
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tripgate.core import marks, nftrules
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
-from tripgate.core.generation import Total
-from tripgate.core.kernelreading import ReadingError
-from tripgate.kernel.table import KernelTable
+from tripgate.core.kernelreading import Count, ReadingError
+from tripgate.core.linkcount import LinkCount
+from tripgate.kernel.table import KernelTable, Look
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -23,7 +23,7 @@ class KernelCounters:
 
     def __init__(self, table: KernelTable) -> None:
         self._table = table
-        self._links: dict[str, tuple[Total, Total]] = {}
+        self._links: dict[str, LinkCount] = {}
         self._links_at_start: dict[str, Volume] | None = None
         self._allowed: dict[int, int] = {}
         self._spent: frozenset[int] = frozenset()
@@ -52,16 +52,25 @@ class KernelCounters:
             before = slots.get(slot, SlotCount())
             volume = before.total + Volume(count.up, count.down)
             slots[slot] = SlotCount(volume, before.forwarded + look.table.forwarded.get(mark, 0))
-        for name, count in look.uplinks.items():
-            up, down = self._links.get(name, (Total(), Total()))
-            self._links[name] = (up.read(count.up), down.read(count.down))
+        for name in {*self._links, *look.uplinks}:
+            self._look_at_link(name, look)
         links = self._volumes()
         if self._links_at_start is None:
             self._links_at_start = links
         return Reading(slots, sum(links.values(), NOTHING), self._spent)
 
+    def _look_at_link(self, name: str, look: Look) -> None:
+        seen, told = look.uplinks.get(name), look.table.links.get(name, Count())
+        own = Volume(seen.up, seen.down) if seen else None
+        passed, before = Volume(told.up, told.down), self._links.get(name)
+        life = look.indexes.get(name, 0)
+        if before is not None:
+            self._links[name] = before.read(own, passed, life)
+        elif own is not None:
+            self._links[name] = LinkCount.first(own, passed, life)
+
     def _volumes(self) -> dict[str, Volume]:
-        return {name: Volume(up.bytes, down.bytes) for name, (up, down) in self._links.items()}
+        return {name: count.total for name, count in self._links.items()}
 
     def links(self) -> dict[str, Volume]:
         """L3 bytes of each uplink since the first reading, those that are gone included."""

@@ -27,6 +27,16 @@ def link_type(name: str) -> int:
     return int(_IFREQ.unpack(answer)[1])
 
 
+def indexes(names: Iterable[str]) -> dict[str, int]:
+    """The index of those of ``names`` that are there: an interface that was made anew has another
+    (``netdevice(7)``)."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(OSError):
+            found[name] = socket.if_nametoindex(name)
+    return found
+
+
 def read_links(names: Iterable[str]) -> dict[str, Count]:
     """Bytes less link headers of those of ``names`` that are there; ARP is still in them."""
     types = {}

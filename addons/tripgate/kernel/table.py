@@ -31,13 +31,13 @@ from tripgate.core.kernelreading import (
     parse_table,
 )
 from tripgate.core.routerspec import RouterSpec, Station, check_slot
-from tripgate.kernel.links import read_links
+from tripgate.kernel.links import indexes, read_links
 from tripgate.kernel.nft import Nft, NftError
 
 # Quotas in a listing, whose limits move with every grant, and the empty lines about them.
 _QUOTA = re.compile(r"^\tquota \w+ \{\n.*?^\t\}\n|^\n", re.MULTILINE | re.DOTALL)
 
-COUNTED = ("spent", "up", "down", "forwarded")
+COUNTED = ("spent", "up", "down", "forwarded", "links_up", "links_down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,7 @@ class Look:
 
     table: Reading
     uplinks: Mapping[str, Count]
+    indexes: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -194,9 +195,10 @@ class KernelTable:
         ``ReadingError``."""
         # The interfaces first: packets in between then make the slots' sum the larger one, and
         # steady traffic does not look like bytes without an owner.
-        links = read_links(self._spec.uplinks if self._spec else ())
+        links = read_links(names := self._spec.uplinks if self._spec else ())
+        found = indexes(names)
         arp = parse_arp(self.nft.query(f"list table {nftrules.ARP_TABLE}"))
-        return Look(self._count(), less_arp(links, arp))
+        return Look(self._count(), less_arp(links, arp), found)
 
     def forwarded(self, slot: int) -> int:
         """Bytes forwarded for ``slot`` over all generations, as of the last reading."""
