@@ -4,6 +4,7 @@ Exit codes: 0 stopped as asked; 1 refused to start, with one line that says why.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -66,11 +67,16 @@ def serve(settings: Settings) -> int:
 
 
 def allow_descriptors() -> None:
-    """Two for each connection, as far as the machine lets us."""
+    """Two for each connection, as far as the machine lets us: root may raise the bound itself."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    infinite = resource.RLIM_INFINITY
+    if soft == infinite or soft >= DESCRIPTORS:
+        return
+    for bound in (hard if hard == infinite else max(hard, DESCRIPTORS), hard):
+        wanted = DESCRIPTORS if bound == infinite else min(DESCRIPTORS, bound)
+        with contextlib.suppress(ValueError, PermissionError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, bound))
+            return
 
 
 async def _serve(settings: Settings) -> None:

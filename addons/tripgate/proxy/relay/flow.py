@@ -18,6 +18,8 @@ from tripgate.proxy import upstream
 from tripgate.proxy.account import FREE
 from tripgate.proxy.relay.engine import BOTH, Engine
 from tripgate.proxy.relay.lane import Lane
+from tripgate.proxy.relay.listener import own_name
+from tripgate.proxy.relay.observers import MeteredFlow
 from tripgate.proxy.relay.peek import Peek
 from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.throttle import AHEAD, Throttle
@@ -39,6 +41,7 @@ class RelayFlow:
         "_held",
         "_lane",
         "_out",
+        "_port",
         "_purse",
         "_server_fd",
         "_throttle",
@@ -49,6 +52,7 @@ class RelayFlow:
         "crowd",
         "engine",
         "meter",
+        "observed",
         "server",
     )  # fmt: skip
 
@@ -59,6 +63,7 @@ class RelayFlow:
         self.client = peek.sock
         self.address = peek.client[0]
         self.crowd = peek.crowd
+        self.observed = peek.observed
         self.engine: Engine = lane.engine
         self._lane = lane
         self._purse = purse
@@ -74,7 +79,7 @@ class RelayFlow:
 
     def connect(self, server: Socket, destination: tuple[str, int], mark: int) -> None:
         """Begin with a fresh socket; the outcome is an event, or a reset of the client."""
-        self.server = server
+        self.server, self._port = server, destination[1]
         self._server_fd = server.fileno()
         self._up = Way(self, self.client, server, True)
         self._down = Way(self, server, self.client, False)
@@ -137,6 +142,8 @@ class RelayFlow:
             lane = self._lane
             lane.connecting.leave(self)
             lane.idle.enter(self, self.engine.now)
+            if self.observed is not None:
+                self.observed.connected(own_name(self.server))
             if self.asked_window is not None:
                 self.window(self.asked_window)
             self._up.pump()
@@ -254,3 +261,8 @@ class RelayFlow:
         self.engine.close_soon(self.server, reset=reset)
         self.engine.close_soon(self.client, reset=reset)
         self._lane.left(self.crowd)
+        if self.observed is not None:
+            meter, port = self.meter, self._port
+            where = (meter.address, port)
+            device = self._purse.account.device
+            self.observed.over(MeteredFlow(device, meter.name, where, meter.up, meter.down))

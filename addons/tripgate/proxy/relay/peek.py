@@ -16,6 +16,7 @@ from tripgate.core import marks
 from tripgate.core.sniff import Sniffer
 from tripgate.proxy.relay.engine import BUFFER
 from tripgate.proxy.relay.lane import Lane
+from tripgate.proxy.relay.observers import Observed
 from tripgate.proxy.relay.verdict import Address, Asked
 from tripgate.proxy.upstream import Socket
 
@@ -39,6 +40,7 @@ class Peek:
         "client",
         "crowd",
         "destination",
+        "observed",
         "over",
         "refused_once",
         "sock",
@@ -57,6 +59,7 @@ class Peek:
         self.crowd = lane.crowd_of(client[0])
         self.address = client[0]
         self.destination = destination
+        self.observed: Observed | None = None
         self.over = False
         self.refused_once = False
         self._admit = admit
@@ -88,6 +91,8 @@ class Peek:
         sniffer.feed(bytes(view[self._seen : got]))
         self._seen = got
         if sniffer.done or ended or got == BUFFER:
+            if self.observed is not None:
+                self.observed.hello(sniffer.name, bytes(view[:got]))
             head = bytes(view[:got]) if sniffer.http else b""
             self._decide(sniffer.name, head)
 
@@ -129,6 +134,8 @@ class Peek:
             self.end()
             self._lane.engine.close_soon(self.sock, reset=True)
             self._lane.left(self.crowd)
+            if self.observed is not None:
+                self.observed.over(None)
 
     def end(self) -> None:
         """The socket is another's now."""

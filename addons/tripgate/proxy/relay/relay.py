@@ -22,6 +22,7 @@ from tripgate.proxy.relay.engine import READ, Engine
 from tripgate.proxy.relay.flow import RelayFlow
 from tripgate.proxy.relay.lane import Lane
 from tripgate.proxy.relay.listener import Listener, own_name
+from tripgate.proxy.relay.observers import Observers
 from tripgate.proxy.relay.peek import Peek
 from tripgate.proxy.relay.purse import Purse
 from tripgate.proxy.relay.verdict import Address, Allow, Asked, Decide, Refuse
@@ -43,6 +44,7 @@ class Relay(Lane):
     ) -> None:
         self.desk = desk
         super().__init__(Engine(loop, desk.clock.monotonic), desk.stats, crowd_of)
+        self.observers = Observers(self.engine.quiet)
         self._decide = decide
         self._destinations = Destinations(own)
         self._purses: dict[str, Purse] = {}
@@ -70,6 +72,7 @@ class Relay(Lane):
         if not self.count_in(peek.crowd):
             self._refuse(peek, "refuse-crowd")
             return
+        peek.observed = self.observers.meet(client, destination, self.engine.now)
         self.engine.watch(sock.fileno(), peek, READ)
         self.hushed.enter(peek, self.engine.now)
         self.engine.tick()
@@ -103,11 +106,16 @@ class Relay(Lane):
         self.stats.verdicts[reason] += 1
         if page:
             peek.end()
+            if peek.observed is not None:
+                peek.observed.over(None)
             Answer(self, peek.sock, peek.crowd, page).begin()
         else:
             peek.abort()
 
     def _open(self, peek: Peek, asked: Asked, verdict: Allow, cost: WireCost) -> None:
+        if peek.observed is not None and not peek.observed.connect():
+            self._refuse(peek, "refuse-destination")
+            return
         host = asked.destination[0]
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
