@@ -110,6 +110,16 @@ async def test_a_used_up_plan_without_a_next_one_stops(world: World) -> None:
     assert await world.move(world.flow(), KIB) == 0
 
 
+async def test_what_moves_before_a_plan_begins_is_not_its_own(world: World) -> None:
+    await plans(world, Plan(volume=500 * KIB, start="at", starts_at=int(NOON) + 100))
+    assert await world.move(world.flow(), 900 * KIB) == 900 * KIB
+    await world.settler.settle()
+    world.clock.now += 100
+    world.desk.turn()
+    assert await world.move(world.flow(), 900 * KIB) == 500 * KIB
+    assert await used_of(world, PLAN) == [500 * KIB]
+
+
 # -- plans of uplinks ----------------------------------------------------------------------------
 
 
