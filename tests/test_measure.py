@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.proxy.desk_world import World
 from tripgate.core import book
-from tripgate.core.model import PLAN, Period, Plan, Target
+from tripgate.core.model import PLAN, Cap, Period, Plan, Target, device_target
 from tripgate.ledger.protocol import LedgerDown, Tallies
 from tripgate.measure import FORECAST_S, FRESH_S, Measure, Uplink
 from tripgate.metrics import Both
@@ -136,6 +137,19 @@ async def test_a_cap_that_was_just_set_is_read_with_its_use(world: Observed) -> 
     await world.cap(1000)
     (state,) = (await world.measure.read()).caps
     assert state.used == 400
+
+
+@pytest.mark.parametrize("how", [{"free": (0, 60)}, {"roll": True}], ids=["free hours", "rolls"])
+async def test_a_cap_with_a_counter_of_its_own_is_read_with_its_use(
+    world: Observed, how: dict[str, Any]
+) -> None:
+    target, now = device_target(world.phone.id), int(world.clock.now)
+    cap = Cap(target, Period.DAY, 1000, created_at=now, **how)
+    await world.edit(lambda book_: book.set_cap(book_, cap))
+    await world.move(world.flow(), 400)
+    await world.settler.settle()
+    (state,) = (await world.measure.read()).caps
+    assert (state.used, state.remaining) == (400, 600)
 
 
 async def test_only_targets_with_a_cap_and_the_plan_are_asked_for(world: Observed) -> None:

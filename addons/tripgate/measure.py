@@ -134,4 +134,5 @@ class Measure:
 
 def capped(book: Book) -> list[Target]:
     """The targets whose counters are shown: those with a cap, and the plan."""
-    return list(dict.fromkeys([*(target for target, _ in book.caps), PLAN]))
+    caps = [target for target, _ in book.caps]
+    return list(dict.fromkeys([*caps, PLAN, *limits.tallied(book)]))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from tripgate.core import names
 from tripgate.core.book import Book, has_owner
 from tripgate.core.endpoint import Endpoint
-from tripgate.core.model import Device
+from tripgate.core.model import Device, Target
 from tripgate.ledger.protocol import Ledger, Registry
 from tripgate.portal import claim
 from tripgate.portal.app import create_app
@@ -57,6 +57,9 @@ class GatewayWorld:
 
     def trusted(self) -> bool:
         return self._gateway.clock.trusted()
+
+    def pays(self) -> Target | None:
+        return self._gateway.desk.judge.pays
 
     def recognise(self, peer: str, local: str) -> str | None:
         who = _client(peer, local)

@@ -58,6 +58,24 @@ def test_the_plan_of_the_preferred_uplink_pays(
 
 
 @pytest.mark.parametrize(
+    ("used", "start", "now", "pays"),
+    [
+        ("wwan0", "at", 199, None),
+        ("wwan0", "at", 200, PLAN),
+        ("wwan0", "at", None, PLAN),
+        ("wwan0", "now", 199, PLAN),
+        ("wlan1", "at", 199, None),
+        ("wlan1", "at", 200, HOTEL),
+    ],
+)
+def test_a_plan_that_begins_at_a_set_time_pays_from_then_on(
+    used: str, start: str, now: int | None, pays: Target | None
+) -> None:
+    plan = Plan(start=start, starts_at=200)
+    assert paying(put(replace(EMPTY, plan=plan), HOTEL, plan), (used,), now) == pays
+
+
+@pytest.mark.parametrize(
     ("book", "uplink", "bind", "target"),
     [
         (EMPTY, None, False, PLAN),

@@ -167,3 +167,18 @@ def test_a_throttled_device_is_charged_for_no_more_than_it_gets(fresh: Gateway) 
     assert delivered > 0
     assert sent <= delivered + 128 * 1024
     assert fresh.settled_use() <= delivered + 128 * 1024
+
+
+def test_a_plan_is_billed_by_its_step_and_each_run_is_a_session(fresh: Gateway) -> None:
+    fresh.run("plan", "set", "--volume", "1MB", "--step", "100kB", "--start", "now")
+    with origin(http_talk) as server:
+        for runs in (1, 2):
+            for _ in range(3):
+                assert curl(fresh, f"{server.url}/1000").volume == 1000
+            assert fresh.json("plan", "show")["used"] == runs * 100_000
+            assert fresh.stop() == 0
+            fresh.start()
+        assert fresh.json("usage", "--all")["total"] < 10_000, "devices count what they moved"
+        assert curl(fresh, f"{server.url}/{2 * MB}").volume < 800_000
+        used = fresh.json("plan", "show")["used"]
+        assert used in (MB, MB + 100_000), "what arrived past the last step is billed as well"

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.portal.worlds import GB, MB, NOW, PHONE, PortalWorld
-from tripgate.core.book import Book, forget_device
+from tripgate.core.book import Book, forget_device, set_cap
 from tripgate.core.model import (
     PLAN,
     Cap,
@@ -14,9 +14,11 @@ from tripgate.core.model import (
     DeviceState,
     Period,
     Person,
+    Plan,
     device_target,
     person_target,
 )
+from tripgate.core.planbook import plan_target, put
 from tripgate.portal.words import LANGUAGES, load
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -227,3 +229,26 @@ def _hostile(book: Book) -> Book:
         people={HOSTILE: Person(HOSTILE)},
         caps={(cap.target, cap.period): cap},
     )
+
+
+@pytest.mark.parametrize("how", [{"free": (0, 60)}, {"roll": True}], ids=["free hours", "rolls"])
+async def test_the_use_of_a_cap_with_a_counter_of_its_own_is_shown(
+    world: PortalWorld, how: dict[str, object]
+) -> None:
+    device = await world.device("annas-phone")
+    cap = Cap(device_target(device.id), Period.DAY, 500 * MB, created_at=NOW, **how)  # type: ignore[arg-type]
+    await world.edit(lambda book: set_cap(book, cap))
+    await world.used(device, "YouTube", 423 * MB)
+    assert "<b>77 MB left</b>" in await page(world)
+
+
+async def test_on_an_uplink_with_a_plan_of_its_own_that_one_is_shown(world: PortalWorld) -> None:
+    device = await phone(world)
+    await world.edit(lambda book: put(book, plan_target("wlan1"), Plan(volume=2 * GB)))
+    assert "2 GB" not in await page(world)
+    world.uplink = "wlan1"
+    world.clock += 10
+    await world.used(device, "YouTube", 500 * MB)
+    text = await page(world)
+    assert "1.5 GB left" in text
+    assert "10 GB" not in text

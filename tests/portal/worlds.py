@@ -14,6 +14,7 @@ from tripgate.core.classify import Service
 from tripgate.core.limits import limits_for
 from tripgate.core.model import Cap, Device, DeviceState, Period, Plan, Target
 from tripgate.core.period import starts
+from tripgate.core.planbook import paying
 from tripgate.core.usage import increments
 from tripgate.ledger.memory import MemoryLedger, MemoryRegistry, MemoryStore
 from tripgate.ledger.protocol import Edit, Settlement
@@ -37,6 +38,7 @@ class PortalWorld:
     clock: float = 0.0
     book: Book = EMPTY
     asked: int = 0
+    uplink: str = "wwan0"
     settings: PortalSettings = field(default_factory=PortalSettings)
 
     def __post_init__(self) -> None:
@@ -55,6 +57,9 @@ class PortalWorld:
 
     def trusted(self) -> bool:
         return True
+
+    def pays(self) -> Target | None:
+        return paying(self.book, (self.uplink,))
 
     def recognise(self, peer: str, local: str) -> str | None:
         return f"ip:{peer}" if peer.startswith("10.") else None
@@ -115,7 +120,8 @@ class PortalWorld:
         parts = increments(device.id, Service(service, "video"), None, 0, volume, at, began)
         row = Settlement(
             lease=f"test:{self._leases}:1", device=device.id, granted=volume, used=volume,
-            final=True, limits=limits_for(self.book, device, began), trusted=True, parts=volume,
+            final=True, limits=limits_for(self.book, device, began, at, pays=self.pays()),
+            trusted=True, parts=volume,
             increments=parts,
         )  # fmt: skip
         await MemoryLedger(self.store).settle([row], {}, at)

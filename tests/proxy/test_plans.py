@@ -110,6 +110,16 @@ async def test_a_used_up_plan_without_a_next_one_stops(world: World) -> None:
     assert await world.move(world.flow(), KIB) == 0
 
 
+async def test_what_moves_before_a_plan_begins_is_not_its_own(world: World) -> None:
+    await plans(world, Plan(volume=500 * KIB, start="at", starts_at=int(NOON) + 100))
+    assert await world.move(world.flow(), 900 * KIB) == 900 * KIB
+    await world.settler.settle()
+    world.clock.now += 100
+    world.desk.turn()
+    assert await world.move(world.flow(), 900 * KIB) == 500 * KIB
+    assert await used_of(world, PLAN) == [500 * KIB]
+
+
 # -- plans of uplinks ----------------------------------------------------------------------------
 
 
@@ -202,3 +212,25 @@ async def test_a_step_that_is_set_later_holds_from_then_on(world: World) -> None
     await world.edit(lambda book: replace(book, plan=replace(book.plan or Plan(), step=STEP)))
     await world.move(world.flow(), KIB)
     assert await used_of(world, PLAN) == [KIB + STEP]
+
+
+async def test_what_was_paid_ahead_in_one_session_is_not_moved_in_the_next(world: World) -> None:
+    await plans(world, Plan(volume=150 * KIB, step=STEP, starts_at=int(NOON) - 10))
+    assert await world.move(world.flow(), KIB) == KIB
+    await world.settler.settle()
+    world.desk.judge.session_of = lambda _: "second"
+    world.desk.turn()
+    assert await world.move(world.flow(), 50 * KIB) == 0
+    assert await used_of(world, PLAN) == [STEP]
+
+
+async def test_the_last_bytes_of_an_uplink_are_of_its_own_session(world: World) -> None:
+    _, used = await on_two_uplinks(world)
+    hotel = Plan(step=STEP, starts_at=int(NOON) - 5)
+    await world.edit(lambda book: planbook.put(book, HOTEL, hotel))
+    await world.move(world.flow(), KIB)
+    await world.settler.settle()
+    await world.move(world.flow(), KIB)
+    used.reverse()
+    world.desk.turn()
+    assert await used_of(world, HOTEL) == [STEP]

@@ -12,6 +12,8 @@ Rules
    moves on that uplink is its alone, also when it is used up; the plan pays on all others, or on
    the one that it names. Caps on ``plan`` are the plan's: where it does not pay they rest.
 6. A plan to come follows the plan of its uplink, else the plan.
+7. What moves before a plan that begins at a set time is no plan's. One that began by itself pays
+   also where the clock has gone back since.
 """
 
 from collections.abc import Collection, Mapping
@@ -35,13 +37,17 @@ def in_force(book: Book) -> Mapping[Target, Plan]:
     return main | {plan_target(one.uplink): one for one in book.uplink_plans if one.uplink}
 
 
-def paying(book: Book, used: Collection[str]) -> Target | None:
-    """Whose the bytes are that move now (rule 5). ``used``: uplinks, the preferred one first."""
+def paying(book: Book, used: Collection[str], now: int | None = None) -> Target | None:
+    """Whose the bytes are that move now (rules 5, 7). ``used``: uplinks, the preferred one first;
+    ``now``: by a clock that is trusted."""
     active = next(iter(used), "")
-    if active and plan_target(active) in in_force(book):
-        return plan_target(active)
-    bound = book.plan.uplink if book.plan else None
-    return PLAN if bound in (None, active) else None
+    own = plan_target(active) if active else PLAN
+    target = own if own in in_force(book) else PLAN
+    plan = in_force(book).get(target)
+    if plan is None:
+        return target
+    begun = now is None or plan.start != "at" or (plan.starts_at or 0) <= now
+    return target if begun and (target != PLAN or plan.uplink in (None, active)) else None
 
 
 def chosen(book: Book, uplink: str | None, *, bind: bool) -> Target:

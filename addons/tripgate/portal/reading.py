@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from tripgate.core import period, usage
 from tripgate.core.book import Book
-from tripgate.core.limits import cap_states, credit, current, targets_of
+from tripgate.core.limits import cap_states, credit, current, tallied, targets_of
 from tripgate.core.model import PLAN, CapState, Device, Period, Target, device_target
+from tripgate.core.planbook import in_force
 from tripgate.ledger.protocol import LedgerDown, Tallies
 from tripgate.portal.world import World
 
@@ -110,7 +111,9 @@ async def _read(world: World, device: Device) -> Reading:
     today = usage.plan_reading(
         [device.id], starts[Period.DAY], now, [starts[Period.DAY]], starts[Period.TRIP]
     )
-    tallies = await world.ledger.tallies(targets_of(device))
+    pays = world.pays()
+    asked = dict.fromkeys((*targets_of(device), *tallied(book), *([pays] if pays else [])))
+    tallies = await world.ledger.tallies(list(asked))
     rows = usage.rows(today, await world.ledger.buckets(today.names), ("service",), {})
 
     def used(target: Target, which: Period) -> int:
@@ -121,25 +124,32 @@ async def _read(world: World, device: Device) -> Reading:
     return Reading(
         used(own, Period.DAY),
         used(own, Period.TRIP),
-        gauges(book, device, tallies, starts, trusted=trusted),
+        gauges(book, device, tallies, starts, trusted=trusted, pays=pays),
         used(PLAN, Period.TRIP),
         _top(rows),
     )
 
 
 def gauges(
-    book: Book, device: Device, tallies: Tallies, starts: Mapping[Period, int], *, trusted: bool
+    book: Book,
+    device: Device,
+    tallies: Tallies,
+    starts: Mapping[Period, int],
+    *,
+    trusted: bool,
+    pays: Target | None,
 ) -> tuple[Gauge, ...]:
-    """The limits over a device: its own, its person's, the plan's caps and the plan's volume."""
-    mine = set(targets_of(device))
+    """The limits over a device: its own, its person's, the volume of the plan that ``pays``, and
+    the plan's caps where it does."""
+    mine = set(targets_of(device)) - ({PLAN} if pays != PLAN else set())
     states = cap_states(book, tallies.counters, starts, trusted=trusted)
     made = [_gauge(state) for state in states if state.cap.target in mine]
-    plan = book.plan
-    if plan and plan.volume is not None:
-        counter = tallies.counters.get((PLAN, Period.TRIP))
-        used = current(counter, starts[Period.TRIP], trusted=trusted).used
-        volume = max(0, plan.volume + credit(book, PLAN, starts[Period.TRIP]))
-        made.append(Gauge(PLAN, Period.TRIP, volume, used, plan.expires_at))
+    plan = in_force(book).get(pays) if pays else None
+    if pays and plan and plan.volume is not None:
+        counter = tallies.counters.get((pays, Period.TRIP))
+        used = current(counter, plan.counted_from, trusted=True).used
+        volume = max(0, plan.volume + credit(book, pays, plan.counted_from))
+        made.append(Gauge(pays, Period.TRIP, volume, used, plan.expires_at))
     return tuple(made)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tripgate.core.book import Book
-from tripgate.core.model import Device
+from tripgate.core.model import Device, Target
 from tripgate.ledger.protocol import Ledger, Registry
 
 
@@ -35,6 +35,9 @@ class World(Protocol):
 
     def trusted(self) -> bool:
         """May a past period count as over?"""
+
+    def pays(self) -> Target | None:
+        """The plan that what moves now is of."""
 
     def recognise(self, peer: str, local: str) -> str | None:
         """The identity of the client at ``peer`` that reached the address ``local``.

@@ -65,7 +65,8 @@ class Judge:
     @property
     def pays(self) -> Target | None:
         """The plan that what moves now is of."""
-        return None if self.unmetered else planbook.paying(self._book, self.uplinks())
+        now = int(self._clock.wall()) if self._clock.trusted() else None
+        return None if self.unmetered else planbook.paying(self._book, self.uplinks(), now)
 
     @property
     def session(self) -> Session | None:
