@@ -33,6 +33,7 @@ from tripgate.core.model import (
     person_target,
 )
 from tripgate.core.policy import Policy
+from tripgate.core.statement import Statement
 
 MOST_DEVICES = 200
 MOST_PEOPLE = 100
@@ -66,6 +67,8 @@ class Book:
     """The slot that was given last, to a device that may be forgotten since."""
     login: Login | None = None
     """Who logs in at an uplink's portal."""
+    statements: tuple[Statement, ...] = ()
+    """What the carrier said was used (:mod:`tripgate.core.statement`)."""
 
     @cached_property
     def by_slot(self) -> Mapping[int, Device]:

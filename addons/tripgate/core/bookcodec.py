@@ -13,7 +13,7 @@ from dataclasses import asdict, fields
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from tripgate.core import marks
+from tripgate.core import marks, statement
 from tripgate.core.book import EMPTY, Book, BookError
 from tripgate.core.model import (
     PLAN,
@@ -60,6 +60,7 @@ def dump(book: Book) -> str:
         "unmetered": list(book.unmetered),
         "last_slot": book.last_slot,
         "login": asdict(book.login) if book.login else None,
+        "statements": [statement.dump(one) for one in book.statements],
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -89,9 +90,10 @@ def _book(document: Any) -> Book:
         "login": None,
         **document,
     }  # this schema's first books did not have them
+    document = {"statements": [], **document}  # additive, in every schema
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered", "last_slot", "login",
+        "queue", "warned", "unmetered", "last_slot", "login", "statements",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -111,6 +113,7 @@ def _book(document: Any) -> Book:
         _all_of(str, document["unmetered"]),
         _slot(document["last_slot"]),
         Login(**_checked(Login, document["login"])) if document["login"] else None,
+        statements=statement.load_all(document["statements"]),
     )
     if plan:
         ZoneInfo(plan.tz)
