@@ -2,6 +2,7 @@
 
 import dataclasses
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -161,7 +162,7 @@ def test_the_order_is_by_what_lasts_and_then_by_cost(
     found = Trip(used, used + first, used + first + second, used + first + 2 * second, length, True)
     made = compare(rows, found, length)
     assert len(made) == len(rows)
-    for before, after in zip(made, made[1:], strict=False):
+    for before, after in pairwise(made):
         if before.lasts is after.lasts:
             assert before.bill.amount <= after.bill.amount
         assert not (after.lasts is Lasts.YES and before.lasts is not Lasts.YES)

@@ -16,7 +16,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -133,7 +133,9 @@ class Bundle:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self._raw.close()
+        with suppress(OSError, ValueError):  # what went wrong is told already
+            self._zip.close()
+            self._raw.close()
         self._new.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise _unwritable(self._path, error) from None
