@@ -18,14 +18,18 @@ import pytest
 from tests.cli import shapes
 from tests.cli.conftest import World
 from tests.cli.gateways import gateway
+from tripgate.cli.documents import Snapshot
 from tripgate.cli.failure import Refused
+from tripgate.cli.reconcile import count
 from tripgate.cli.reconcile.bundle import Bundle, safe
+from tripgate.cli.store import Store
 from tripgate.core.book import Book
 from tripgate.core.classify import UNKNOWN, Service
 from tripgate.core.model import FORGOTTEN, GATEWAY, PLAN, UNATTRIBUTED, Limit, Period
 from tripgate.core.period import starts
+from tripgate.core.statement import Statement
 from tripgate.core.usage import increments
-from tripgate.ledger.protocol import Settlement
+from tripgate.ledger.protocol import Edit, Settlement
 from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
 
@@ -212,6 +216,41 @@ def test_a_clock_that_is_not_trusted_is_told(travelled: World) -> None:
     with gateway(travelled.state, clock="untrusted"):
         made = travelled.json("reconcile", "add", "1.2GB")
     assert (made["clock"], made["readings"][0]["clock"]) == ("untrusted", "untrusted")
+
+
+def test_a_plan_that_is_changed_meanwhile_gets_no_reading_of_the_one_before(
+    travelled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = count.headers
+
+    async def slow(store: Store, read: Snapshot) -> int:
+        version, book = await store.registry.load()
+        assert book.plan
+        later = replace(book, plan=replace(book.plan, starts_at=read.now - 60))
+        assert await store.registry.replace(version, later, Edit("test", "test"))
+        return await before(store, read)
+
+    monkeypatch.setattr(count, "headers", slow)
+    code, said = travelled.refused("reconcile", "add", "1.2GB")
+    assert (code, "run it again" in said) == (1, True)
+    assert travelled.book.statements == ()
+
+
+def test_of_two_readings_at_once_none_is_lost(
+    travelled: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = count.headers
+
+    async def slow(store: Store, read: Snapshot) -> int:
+        version, book = await store.registry.load()
+        other = Statement(read.now - 30, "1.1GB", 0, 0, 0, read.starts[Period.TRIP], 1, True)
+        kept = replace(book, statements=(other,))
+        assert await store.registry.replace(version, kept, Edit("test", "test"))
+        return await before(store, read)
+
+    monkeypatch.setattr(count, "headers", slow)
+    made = travelled.json("reconcile", "add", "1.2GB")
+    assert [one["text"] for one in made["readings"]] == ["1.1GB", "1.2GB"]
 
 
 @pytest.mark.parametrize(

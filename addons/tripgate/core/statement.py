@@ -18,7 +18,6 @@ from typing import Any
 from tripgate.core.units import VOLUME_FORMS, VOLUME_MAX, UnitError, parse_volume
 
 MOST = 1_000
-TEXT_MOST = 24
 MOST_NUMBER = 2**53 - 1
 _TEXT = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([A-Za-z]{1,3})")
 _PREFIX = re.compile(r"([kKMGT])i?B")
@@ -65,7 +64,7 @@ class Statement:
 
 def parse_said(text: str) -> int:
     """Bytes, zero among them, rounded: 1.13 GiB are no whole bytes. Raises :class:`UnitError`."""
-    match = _TEXT.fullmatch(text) if text.isascii() and len(text) <= TEXT_MOST else None
+    match = _TEXT.fullmatch(text) if text.isascii() else None
     if match is None:
         raise UnitError(f"{text[:40]!r} is not a volume: write it as {VOLUME_FORMS}")
     said = round(Decimal(f"{match[1]}.{match[2] or 0}") * parse_volume(f"1{match[3]}"))
