@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tripgate.core import heldback, usage
 from tripgate.core.book import Book
-from tripgate.core.forecast import DAY_H, HOUR_S, Forecast, forecast
+from tripgate.core.forecast import DAY_H, HOUR_S, Forecast, Rhythm, forecast, rhythm
 from tripgate.core.limits import targets_of
 from tripgate.core.model import NOBODYS
 from tripgate.core.policy import Policy
@@ -23,12 +23,25 @@ async def outlook(
 ) -> Forecast:
     """At the pace of the last seven days. ``seen``: when each device was last seen; ``remaining``
     bytes of the plan, ``None``: unlimited. Raises ``LedgerDown``."""
-    lately = [one for one in book.devices if seen.get(one, 0) > now - LOOK_BACK_S]
-    past = await hours(ledger, [*lately, *NOBODYS], now - LOOK_BACK_S, now)
-    first = min((hour for hour, moved in past.items() if moved), default=now)
+    past, first = await _past(ledger, book, seen, now)
     people = {one.person for one in book.devices.values() if one.person}
     expires = book.plan.expires_at if book.plan else None
     return forecast(past, first, now, remaining=remaining, expires_at=expires, people=len(people))
+
+
+async def pace(ledger: Ledger, book: Book, seen: Mapping[str, int], now: int) -> tuple[Rhythm, int]:
+    """The rhythm of the last seven days, and of how many hours. Raises ``LedgerDown``."""
+    past, first = await _past(ledger, book, seen, now)
+    return rhythm(past, first, now), max(0, now // HOUR_S - -(-first // HOUR_S))
+
+
+async def _past(
+    ledger: Ledger, book: Book, seen: Mapping[str, int], now: int
+) -> tuple[Counter[int], int]:
+    """Bytes by hour, and the first hour that has some."""
+    lately = [one for one in book.devices if seen.get(one, 0) > now - LOOK_BACK_S]
+    past = await hours(ledger, [*lately, *NOBODYS], now - LOOK_BACK_S, now)
+    return past, min((hour for hour, moved in past.items() if moved), default=now)
 
 
 async def hours(ledger: Ledger, devices: list[str], since: int, until: int) -> Counter[int]:

@@ -30,6 +30,7 @@ COMMANDS = (
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
     "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
     "uplink show", "uplink metered", "uplink unmetered", "uplink login",
+    "plan compare", "reconcile add", "reconcile report", "reconcile export",
 )  # fmt: skip
 
 
@@ -171,6 +172,9 @@ def test_without_a_gateway_every_command_is_exit_code_3(empty: World, command: s
         "give": ("a", "1GB"),
         "lend": ("a", "b", "1GB"),
         "request answer": ("r1", "yes"),
+        "plan compare": (str(Path(__file__).parents[2] / "docs/offers.toml"),),
+        "reconcile add": ("1GB",),
+        "reconcile export": ("x",),
     }
     needs_name = command.split()[-1] in ("show", "approve", "block", "forget", "add", "remove")
     default = ("a",) if needs_name and command not in ("plan show", "uplink show") else ()

@@ -25,6 +25,7 @@ from tripgate.cli.backup import command as backup
 from tripgate.cli.doctor import command as doctor
 from tripgate.cli.group import Root
 from tripgate.cli.options import State, example
+from tripgate.cli.reconcile import command as reconcile
 
 if TYPE_CHECKING:
     from tripgate.settings import Settings
@@ -62,7 +63,7 @@ def create_app(run_gateway: "Callable[[Settings], int]") -> typer.Typer:
     app.command("status", epilog=status.EPILOG)(status.status)
     app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
     app.command("usage", epilog=usage_command.EPILOG)(usage_command.usage)
-    for module in (device, person, plan, cap, policy, allowance, uplink, admin, router):
+    for module in (device, person, plan, cap, policy, allowance, uplink, reconcile, admin, router):
         app.add_typer(module.app)
     app.command("give", epilog=allowance.GIVE)(allowance.give)
     app.command("lend", epilog=allowance.LEND)(allowance.lend)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from tripgate.cli import forecast
+from tripgate.cli import compare, forecast
 from tripgate.cli.cells import bar, instant, moment, volume
 from tripgate.cli.command import Change, edit, now, show
 from tripgate.cli.documents import PlanDocument, Snapshot, plan_document, plan_documents
@@ -229,6 +229,7 @@ def _named(uplink: str | None, read: Snapshot) -> PlanDocument:
 
 
 app.command("forecast", epilog=example("tripgate plan forecast"))(forecast.show)
+app.command("compare", epilog=compare.EPILOG)(compare.show)
 
 
 def _draw_all(plans: list[PlanDocument]) -> "RenderableType":

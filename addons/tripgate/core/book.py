@@ -33,6 +33,7 @@ from tripgate.core.model import (
     person_target,
 )
 from tripgate.core.policy import Policy
+from tripgate.core.statement import Statement
 
 MOST_DEVICES = 200
 MOST_PEOPLE = 100
@@ -68,6 +69,8 @@ class Book:
     """Plans that uplinks have for themselves (:mod:`tripgate.core.planbook`)."""
     login: Login | None = None
     """Who logs in at an uplink's portal."""
+    statements: tuple[Statement, ...] = ()
+    """What the carrier said was used (:mod:`tripgate.core.statement`)."""
 
     @cached_property
     def by_slot(self) -> Mapping[int, Device]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, fields
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from tripgate.core import marks
+from tripgate.core import marks, statement
 from tripgate.core.book import EMPTY, Book, BookError
 from tripgate.core.model import (
     PLAN,
@@ -61,6 +61,7 @@ def dump(book: Book) -> str:
         "last_slot": book.last_slot,
         "login": asdict(book.login) if book.login else None,
         "uplink_plans": [asdict(plan) for plan in book.uplink_plans],
+        "statements": [statement.dump(one) for one in book.statements],
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -86,7 +87,7 @@ def _book(document: Any) -> Book:
         document = _upgraded(document)
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered", "last_slot", "login", "uplink_plans",
+        "queue", "warned", "unmetered", "last_slot", "login", "uplink_plans", "statements",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -107,6 +108,7 @@ def _book(document: Any) -> Book:
         _slot(document["last_slot"]),
         tuple(_plan(one) for one in document["uplink_plans"]),
         Login(**_checked(Login, document["login"])) if document["login"] else None,
+        statements=statement.load_all(document["statements"]),
     )
     for one in (plan, *book.queue, *book.uplink_plans):
         ZoneInfo(one.tz if one else "UTC")
@@ -133,10 +135,13 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Schema 1 had no policies, credits, requests and next plans, and caps that only block; schema
-    2 had no plans of uplinks, and its first books lacked some of the fields here."""
+    2 had no plans of uplinks, no statements, and its first books lacked some of the fields here."""
     cap = {"rate": None, "roll": False, "free": None}
     plan = {"uplink": None, "counts_from": None}
-    lists = ("policies", "credits", "requests", "warned", "queue", "unmetered", "uplink_plans")
+    lists = (
+        *("policies", "credits", "requests", "warned", "queue", "unmetered"),
+        *("uplink_plans", "statements"),
+    )
     new = {**{key: [] for key in lists}, "last_slot": 0, "login": None, **document}
     defaults: Mapping[str, Mapping[str, Any]] = {
         "caps": cap,
