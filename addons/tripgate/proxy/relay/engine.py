@@ -166,10 +166,15 @@ class Engine:
         self._turn(self._poll(0, BATCH))
 
     def _turn(self, events: Events) -> Events:
-        """Work on the events; returns those that are not ours."""
+        """Work on the events, and on what came meanwhile; returns those that are not ours."""
         self._turning = True
-        self.now = self.clock()
+        started = self.now = self.clock()
         others = self._batch(events)
+        while not others and (events := self._poll(0, BATCH)):
+            self.now = self.clock()
+            others = self._batch(events)
+            if self.now - started > TURN_S:
+                break
         for _ in range(len(self._again)):
             self.give_turn(self._again.popleft())
         if self._over:
