@@ -38,16 +38,23 @@ class Uplink(NamedTuple):
 
 
 class Measure:
-    """Reads the state of one gateway. ``uplink`` counts an interface, where there is one."""
+    """Reads the state of one gateway. ``uplink`` counts an interface, where there is one;
+    ``drains``: the running totals of :mod:`tripgate.drainwatch`."""
 
     def __init__(
-        self, gate: Gate, clock: Clock, mode: str, uplink: Callable[[], Uplink] | None = None
+        self,
+        gate: Gate,
+        clock: Clock,
+        mode: str,
+        uplink: Callable[[], Uplink] | None = None,
+        drains: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
         self._gate = gate
         self._desk: LeaseDesk = gate.desk
         self._clock = clock
         self._mode = mode
         self._uplink = uplink or self._sockets
+        self._drains = drains if drains is not None else {}
         self._tallies = Tallies({})
         self._asked: tuple[int, float] | None = None
         self._exhausts_at: int | None = None
@@ -72,6 +79,7 @@ class Measure:
             uplink=uplink.total,
             gateway=uplink.gateway,
             unattributed=uplink.unattributed,
+            drains=dict(self._drains),
             flows=self._flows(),
             verdicts=dict(stats.verdicts),
             cuts=dict(stats.cuts),

@@ -14,6 +14,7 @@ from typing import Any
 from tripgate import __version__, catalogue
 from tripgate.clock import Clock
 from tripgate.core.book import Book
+from tripgate.drainwatch import DrainWatch
 from tripgate.ending import end_all
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
@@ -71,6 +72,7 @@ class Gateway:
         if self.router is not None:
             self.gate.identify = self.router.identify
         self._settler = Settler(self.desk, services, self.router.read if self.router else None)
+        self.drains = DrainWatch(self.desk, services)
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,6 +128,7 @@ class Gateway:
             await self.router.open()
         self._spawn("the settlement", self._settler.run)
         self._spawn("the watch of the book", self._watch)
+        self._spawn("the watch of drains", self.drains.run)
         self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
         self.guarded.set()

@@ -29,6 +29,7 @@ COMMANDS = (
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
     "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
     "uplink show", "uplink metered", "uplink unmetered", "uplink login",
+    "drains",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from tripgate.cli import (
     audit,
     cap,
     device,
+    drains,
     person,
     plan,
     policy,
@@ -62,6 +63,7 @@ def create_app(run_gateway: "Callable[[Settings], int]") -> typer.Typer:
     app.command("status", epilog=status.EPILOG)(status.status)
     app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
     app.command("usage", epilog=usage_command.EPILOG)(usage_command.usage)
+    app.command("drains", epilog=drains.EPILOG)(drains.drains_)
     for module in (device, person, plan, cap, policy, allowance, uplink, admin, router):
         app.add_typer(module.app)
     app.command("give", epilog=allowance.GIVE)(allowance.give)
