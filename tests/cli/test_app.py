@@ -29,7 +29,7 @@ COMMANDS = (
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
     "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
     "uplink show", "uplink metered", "uplink unmetered", "uplink login",
-    "drains",
+    "drains", "advise",
 )  # fmt: skip
 
 
@@ -111,8 +111,8 @@ def test_version(empty: World) -> None:
     [
         (("nonsense",), "no such command 'nonsense' (tripgate --help shows how)"),
         (
-            ("devise",),
-            "no such command 'devise'. Did you mean 'device'? (tripgate --help shows how)",
+            ("devicd",),
+            "no such command 'devicd'. Did you mean 'device'? (tripgate --help shows how)",
         ),
         (("device",), "missing command (tripgate device --help shows how)"),
         (("device", "drop"), "no such command 'drop' (tripgate device --help shows how)"),

@@ -8,6 +8,7 @@ import typer
 from tripgate import __version__
 from tripgate.cli import (
     admin,
+    advise,
     allowance,
     audit,
     cap,
@@ -64,6 +65,7 @@ def create_app(run_gateway: "Callable[[Settings], int]") -> typer.Typer:
     app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
     app.command("usage", epilog=usage_command.EPILOG)(usage_command.usage)
     app.command("drains", epilog=drains.EPILOG)(drains.drains_)
+    app.command("advise", epilog=advise.EPILOG)(advise.advise)
     for module in (device, person, plan, cap, policy, allowance, uplink, admin, router):
         app.add_typer(module.app)
     app.command("give", epilog=allowance.GIVE)(allowance.give)
