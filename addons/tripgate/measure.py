@@ -133,11 +133,13 @@ class Measure:
         return {"client": len(self._gate.connections), "upstream": upstream}
 
     def _sockets(self) -> Uplink:
-        """The explicit mode's uplink is the upstream sockets: every byte there is a device's."""
-        sums: Counter[str] = Counter()
+        """The explicit mode's uplink is the upstream sockets: of devices, and of messages."""
+        own = self._desk.stats.own
+        sums: Counter[str] = Counter(own)
         for (_, _, way), volume in self._desk.stats.traffic.items():
             sums[way] += volume
-        return Uplink(Both(*(sums[way] for way in DIRECTIONS)))
+        total, gateway = (Both(*(one[way] for way in DIRECTIONS)) for one in (sums, own))
+        return Uplink(total, gateway)
 
 
 def capped(book: Book) -> list[Target]:

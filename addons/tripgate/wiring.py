@@ -23,6 +23,8 @@ from tripgate.ledger.protocol import LedgerDown
 from tripgate.ledger.recovery import recover
 from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
+from tripgate.notify.notifier import Notifier
+from tripgate.notify.own import charge
 from tripgate.pages import Pages
 from tripgate.proxy import control
 from tripgate.proxy.account import Account
@@ -73,10 +75,24 @@ class Gateway:
             self.gate.identify = self.router.identify
         self._settler = Settler(self.desk, services, self.router.read if self.router else None)
         self.drains = DrainWatch(self.desk, services)
+        self._notifier = self._made_notifier()
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = clock.monotonic()
+
+    def _made_notifier(self) -> Notifier:
+        return Notifier(
+            self.desk,
+            lambda channel: self.folder.read_notify_url(channel.key),
+            lambda: self.drains.found,
+            self._uplink_of_nobody if self.router else None,
+            None if self.router else lambda _, moved: charge(self.desk, moved),
+        )
+
+    def _uplink_of_nobody(self) -> tuple[int, int]:
+        assert self.router is not None
+        return self.router.meter.uplink.total, self.router.meter.unattributed.total
 
     # -- start and stop ---------------------------------------------------------------------
 
@@ -129,6 +145,7 @@ class Gateway:
         self._spawn("the settlement", self._settler.run)
         self._spawn("the watch of the book", self._watch)
         self._spawn("the watch of drains", self.drains.run)
+        self._spawn("the messages", self._notifier.run)
         self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
         self.guarded.set()
@@ -227,8 +244,9 @@ class Gateway:
 
     def status(self) -> dict[str, Any]:
         """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""
-        up = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "up")
-        down = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "down")
+        moved, own = self.stats.traffic, self.stats.own
+        up = own["up"] + sum(v for (_, _, way), v in moved.items() if way == "up")
+        down = own["down"] + sum(v for (_, _, way), v in moved.items() if way == "down")
         uplink = {"up": up, "down": down, "unattributed": 0}
         live: dict[str, Any] = {}
         if self.router is not None:

@@ -29,7 +29,7 @@ COMMANDS = (
     "policy pause", "policy allow", "policy throttle", "policy list", "policy clear",
     "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
     "uplink show", "uplink metered", "uplink unmetered", "uplink login",
-    "drains", "advise",
+    "drains", "advise", "notify add", "notify list", "notify test", "notify remove",
 )  # fmt: skip
 
 
@@ -171,6 +171,7 @@ def test_without_a_gateway_every_command_is_exit_code_3(empty: World, command: s
         "give": ("a", "1GB"),
         "lend": ("a", "b", "1GB"),
         "request answer": ("r1", "yes"),
+        "notify add": ("ntfy://annas-van",),
     }
     needs_name = command.split()[-1] in ("show", "approve", "block", "forget", "add", "remove")
     default = ("a",) if needs_name and command not in ("plan show", "uplink show") else ()

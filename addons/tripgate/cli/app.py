@@ -14,6 +14,7 @@ from tripgate.cli import (
     cap,
     device,
     drains,
+    notify,
     person,
     plan,
     policy,
@@ -66,7 +67,7 @@ def create_app(run_gateway: "Callable[[Settings], int]") -> typer.Typer:
     app.command("usage", epilog=usage_command.EPILOG)(usage_command.usage)
     app.command("drains", epilog=drains.EPILOG)(drains.drains_)
     app.command("advise", epilog=advise.EPILOG)(advise.advise)
-    for module in (device, person, plan, cap, policy, allowance, uplink, admin, router):
+    for module in (device, person, plan, cap, policy, allowance, uplink, notify, admin, router):
         app.add_typer(module.app)
     app.command("give", epilog=allowance.GIVE)(allowance.give)
     app.command("lend", epilog=allowance.LEND)(allowance.lend)

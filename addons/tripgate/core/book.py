@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tripgate.core import marks, names, proxyuser
+from tripgate.core.messages import NONE, Messages
 from tripgate.core.model import (
     GUESTS,
     PLAN,
@@ -66,6 +67,8 @@ class Book:
     """The slot that was given last, to a device that may be forgotten since."""
     login: Login | None = None
     """Who logs in at an uplink's portal."""
+    messages: Messages = NONE
+    """Who is told what, and what was told (:mod:`tripgate.core.messages`)."""
 
     @cached_property
     def by_slot(self) -> Mapping[int, Device]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from tripgate.core import marks
 from tripgate.core.book import EMPTY, Book, BookError
+from tripgate.core.messages import NONE, Channel, Messages, Told, checked
 from tripgate.core.model import (
     PLAN,
     Cap,
@@ -46,7 +47,7 @@ class NewerBook(BookError):
 
 def dump(book: Book) -> str:
     """The book as JSON; :func:`load` gives it back."""
-    document = {
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "devices": [asdict(device) for device in book.devices.values()],
         "people": [asdict(person) for person in book.people.values()],
@@ -61,6 +62,8 @@ def dump(book: Book) -> str:
         "last_slot": book.last_slot,
         "login": asdict(book.login) if book.login else None,
     }
+    if book.messages != NONE:
+        document["messages"] = asdict(book.messages)  # an earlier program reads a book without
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -87,11 +90,12 @@ def _book(document: Any) -> Book:
         "unmetered": [],
         "last_slot": 0,
         "login": None,
+        "messages": {"channels": [], "told": []},
         **document,
     }  # this schema's first books did not have them
     if set(document) != {
         "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered", "last_slot", "login",
+        "queue", "warned", "unmetered", "last_slot", "login", "messages",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -111,6 +115,7 @@ def _book(document: Any) -> Book:
         _all_of(str, document["unmetered"]),
         _slot(document["last_slot"]),
         Login(**_checked(Login, document["login"])) if document["login"] else None,
+        _messages(document["messages"]),
     )
     if plan:
         ZoneInfo(plan.tz)
@@ -144,6 +149,13 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
         "queue": [],
     }
     return {**empty, **document, "caps": caps}
+
+
+def _messages(raw: Any) -> Messages:
+    parts = _checked(Messages, raw)
+    channels = tuple(Channel(**_checked(Channel, one)) for one in parts["channels"])
+    told = tuple(Told(**_checked(Told, one)) for one in parts["told"])
+    return checked(Messages(channels, told))
 
 
 def _plan(raw: Mapping[str, Any]) -> Plan:
