@@ -75,7 +75,6 @@ class Gateway:
             self.gate.identify = self.router.identify
         self._settler = Settler(self.desk, services, self.router.read if self.router else None)
         self.drains = DrainWatch(self.desk, services)
-        self._notifier = self._made_notifier()
         self._server: EmbeddedServer | None = None
         self._exit = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,7 +144,7 @@ class Gateway:
         self._spawn("the settlement", self._settler.run)
         self._spawn("the watch of the book", self._watch)
         self._spawn("the watch of drains", self.drains.run)
-        self._spawn("the messages", self._notifier.run)
+        self._spawn("the messages", self._made_notifier().run)
         self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
         self.guarded.set()
@@ -242,12 +241,14 @@ class Gateway:
                 await asyncio.shield(self._settler.refresh())
         return self.status()
 
+    def _moved(self, direction: str) -> int:
+        """Bytes of all devices and of the gateway's messages since the start."""
+        devices = (v for (_, _, way), v in self.stats.traffic.items() if way == direction)
+        return self.stats.own[direction] + sum(devices)
+
     def status(self) -> dict[str, Any]:
         """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""
-        moved, own = self.stats.traffic, self.stats.own
-        up = own["up"] + sum(v for (_, _, way), v in moved.items() if way == "up")
-        down = own["down"] + sum(v for (_, _, way), v in moved.items() if way == "down")
-        uplink = {"up": up, "down": down, "unattributed": 0}
+        uplink = {"up": self._moved("up"), "down": self._moved("down"), "unattributed": 0}
         live: dict[str, Any] = {}
         if self.router is not None:
             meter = self.router.meter

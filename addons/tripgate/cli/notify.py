@@ -25,7 +25,7 @@ from tripgate.core.messages import (
     find_channel,
     remove_channel,
 )
-from tripgate.notify.address import LONGEST, parse
+from tripgate.notify.address import LONGEST, Address, parse
 from tripgate.statefind import find
 from tripgate.statefolder import StateFolder
 
@@ -87,24 +87,10 @@ def add(
     text = sys.stdin.readline(LONGEST + 2).strip() if url == "-" else url
     with usage("URL"):
         address = parse(text)
-    folder, key, at = find(state), secrets.token_hex(8), now()
-
-    def apply(book: Book) -> tuple[Book, str]:
-        _refuse_twice(folder, book, text)
-        made = Channel("", key, address.kind, address.where, at)
-        changed = _edited(lambda: add_channel(book.messages, made))
-        return _with(book, changed), f"{changed.channels[-1].id} {address.where}"
+    folder = find(state)
 
     async def work(store: Store) -> ChannelDocument:
-        folder.write_notify_url(key, text)
-        try:
-            await commit(store.registry, Change("notify add", apply), at)
-        except BaseException:
-            folder.remove_notify_url(key)
-            raise
-        _, book = await store.registry.load()
-        (made,) = [one for one in book.messages.channels if one.key == key]
-        return _document(folder, made)
+        return await _added(store, folder, text, address)
 
     present(run(state, work), lambda one: _draw([one]), as_json=as_json)
 
@@ -161,6 +147,26 @@ def remove(
         return [_document(folder, one) for one in book.messages.channels]
 
     present(run(state, work), _draw, as_json=as_json)
+
+
+async def _added(store: Store, folder: StateFolder, url: str, address: Address) -> ChannelDocument:
+    """The secret is kept first: a channel of the book has its URL. No channel, no secret."""
+    key, at = secrets.token_hex(8), now()
+
+    def apply(book: Book) -> tuple[Book, str]:
+        _refuse_twice(folder, book, url)
+        made = Channel("", key, address.kind, address.where, at)
+        changed = _edited(lambda: add_channel(book.messages, made))
+        return _with(book, changed), f"{changed.channels[-1].id} {address.where}"
+
+    folder.write_notify_url(key, url)
+    try:
+        await commit(store.registry, Change("notify add", apply), at)
+    except BaseException:
+        folder.remove_notify_url(key)
+        raise
+    _, book = await store.registry.load()
+    return _document(folder, next(one for one in book.messages.channels if one.key == key))
 
 
 def _with(book: Book, changed: Messages) -> Book:
