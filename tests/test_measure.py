@@ -12,6 +12,8 @@ from tripgate.core.model import PLAN, Cap, Period, Plan, Target, device_target
 from tripgate.ledger.protocol import LedgerDown, Tallies
 from tripgate.measure import FORECAST_S, FRESH_S, Measure, Uplink
 from tripgate.metrics import Both
+from tripgate.notify.own import charge
+from tripgate.notify.send import Traffic
 from tripgate.proxy.enrol import Enroller
 from tripgate.proxy.gate import Gate
 from tripgate.proxy.warn import Warner
@@ -184,3 +186,11 @@ async def test_a_reading_is_not_changed_by_what_happens_later(world: Observed) -
     world.stats.verdicts["allow"] += 1
     assert not before.traffic
     assert not before.verdicts
+
+
+async def test_what_messages_cost_is_the_gateways_own_and_on_the_uplink(world: Observed) -> None:
+    await world.move(world.flow(), 400)
+    charge(world.desk, Traffic(30, 50))
+    await world.settler.settle()
+    now = await world.measure.read()
+    assert (now.gateway, now.uplink) == (Both(30, 50), Both(30, 450))

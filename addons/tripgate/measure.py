@@ -38,16 +38,23 @@ class Uplink(NamedTuple):
 
 
 class Measure:
-    """Reads the state of one gateway. ``uplink`` counts an interface, where there is one."""
+    """Reads the state of one gateway. ``uplink`` counts an interface, where there is one;
+    ``drains``: the running totals of :mod:`tripgate.drainwatch`."""
 
     def __init__(
-        self, gate: Gate, clock: Clock, mode: str, uplink: Callable[[], Uplink] | None = None
+        self,
+        gate: Gate,
+        clock: Clock,
+        mode: str,
+        uplink: Callable[[], Uplink] | None = None,
+        drains: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
         self._gate = gate
         self._desk: LeaseDesk = gate.desk
         self._clock = clock
         self._mode = mode
         self._uplink = uplink or self._sockets
+        self._drains = drains if drains is not None else {}
         self._tallies = Tallies({})
         self._asked: tuple[int, float] | None = None
         self._exhausts_at: int | None = None
@@ -72,6 +79,7 @@ class Measure:
             uplink=uplink.total,
             gateway=uplink.gateway,
             unattributed=uplink.unattributed,
+            drains=dict(self._drains),
             flows=self._flows(),
             verdicts=dict(stats.verdicts),
             cuts=dict(stats.cuts),
@@ -125,11 +133,13 @@ class Measure:
         return {"client": len(self._gate.connections), "upstream": upstream}
 
     def _sockets(self) -> Uplink:
-        """The explicit mode's uplink is the upstream sockets: every byte there is a device's."""
-        sums: Counter[str] = Counter()
+        """The explicit mode's uplink is the upstream sockets: of devices, and of messages."""
+        own = self._desk.stats.own
+        sums: Counter[str] = Counter(own)
         for (_, _, way), volume in self._desk.stats.traffic.items():
             sums[way] += volume
-        return Uplink(Both(*(sums[way] for way in DIRECTIONS)))
+        total, gateway = (Both(*(one[way] for way in DIRECTIONS)) for one in (sums, own))
+        return Uplink(total, gateway)
 
 
 def capped(book: Book) -> list[Target]:

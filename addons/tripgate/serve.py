@@ -139,7 +139,7 @@ def sites(gateway: Gateway) -> list[tuple[Endpoint, AsgiApp]]:
     settings = gateway.settings
     router = gateway.router
     uplink = (lambda: _uplink(router)) if router else None
-    measure = Measure(gateway.gate, gateway.clock, settings.mode, uplink)
+    measure = Measure(gateway.gate, gateway.clock, settings.mode, uplink, gateway.drains.totals)
     metrics: list[tuple[Endpoint, AsgiApp]] = []
     if settings.metrics:
         metrics.append((settings.metrics, create_app(measure.read)))

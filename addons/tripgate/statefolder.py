@@ -238,6 +238,22 @@ class StateFolder:
             self.claim_file.unlink(missing_ok=True)
             sync_folder(self.path)
 
+    def notify_file(self, key: str) -> Path:
+        """The URL of a channel of messages, by the channel's key (hex digits)."""
+        return self.path / f"notify-{key}.url"
+
+    def read_notify_url(self, key: str) -> str | None:
+        text = self._read(self.notify_file(key))
+        return text.strip() if text else None
+
+    def write_notify_url(self, key: str, url: str) -> None:
+        self.write(self.notify_file(key), url + "\n")
+
+    def remove_notify_url(self, key: str) -> None:
+        with _told(self.path):
+            self.notify_file(key).unlink(missing_ok=True)
+            sync_folder(self.path)
+
     def write(self, path: Path, text: str) -> None:
         """Put ``text`` in place of ``path``, whole or not at all (rule 2)."""
         with _told(self.path):

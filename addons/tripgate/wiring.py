@@ -14,6 +14,7 @@ from typing import Any
 from tripgate import __version__, catalogue
 from tripgate.clock import Clock
 from tripgate.core.book import Book
+from tripgate.drainwatch import DrainWatch
 from tripgate.ending import Ending, end_all, unbroken
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
@@ -22,6 +23,8 @@ from tripgate.ledger.protocol import LedgerDown
 from tripgate.ledger.recovery import recover
 from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
+from tripgate.notify.notifier import Notifier
+from tripgate.notify.own import charge
 from tripgate.pages import Pages
 from tripgate.proxy import control
 from tripgate.proxy.account import Account
@@ -72,10 +75,24 @@ class Gateway:
         if self.router is not None:
             self.gate.identify = self.router.identify
         self._settler = Settler(self.desk, services, self.router.read if self.router else None)
+        self.drains = DrainWatch(self.desk, services)
         self._server: EmbeddedServer | None = None
         self.ending = Ending()
         self._tasks: set[asyncio.Task[None]] = set()
         self._began = clock.monotonic()
+
+    def _made_notifier(self) -> Notifier:
+        return Notifier(
+            self.desk,
+            lambda channel: self.folder.read_notify_url(channel.key),
+            lambda: self.drains.found,
+            self._uplink_of_nobody if self.router else None,
+            None if self.router else lambda _, moved: charge(self.desk, moved),
+        )
+
+    def _uplink_of_nobody(self) -> tuple[int, int]:
+        assert self.router is not None
+        return self.router.meter.uplink.total, self.router.meter.unattributed.total
 
     # -- start and stop ---------------------------------------------------------------------
 
@@ -132,6 +149,8 @@ class Gateway:
             await self.router.open()
         self._spawn("the settlement", self._settler.run)
         self._spawn("the watch of the book", self._watch)
+        self._spawn("the watch of drains", self.drains.run)
+        self._spawn("the messages", self._made_notifier().run)
         self._spawn("the ledger's server", self._keep_server)
         self.gate.ready = True
         self.guarded.set()
@@ -233,11 +252,14 @@ class Gateway:
                 await asyncio.shield(self._settler.refresh())
         return self.status()
 
+    def _moved(self, direction: str) -> int:
+        """Bytes of all devices and of the gateway's messages since the start."""
+        devices = (v for (_, _, way), v in self.stats.traffic.items() if way == direction)
+        return self.stats.own[direction] + sum(devices)
+
     def status(self) -> dict[str, Any]:
         """The contract's ``status``. In the explicit mode the uplink is the upstream sockets."""
-        up = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "up")
-        down = sum(v for (_, _, way), v in self.stats.traffic.items() if way == "down")
-        uplink = {"up": up, "down": down, "unattributed": 0}
+        uplink = {"up": self._moved("up"), "down": self._moved("down"), "unattributed": 0}
         live: dict[str, Any] = {}
         if self.router is not None:
             meter = self.router.meter

@@ -31,6 +31,7 @@ COMMANDS = (
     "policy preset", "plan forecast", "plan list", "give", "lend", "request list", "request answer",
     "uplink show", "uplink metered", "uplink unmetered", "uplink login",
     "plan compare", "reconcile add", "reconcile report", "reconcile export",
+    "drains", "advise", "notify add", "notify list", "notify test", "notify remove",
 )  # fmt: skip
 
 
@@ -112,8 +113,8 @@ def test_version(empty: World) -> None:
     [
         (("nonsense",), "no such command 'nonsense' (tripgate --help shows how)"),
         (
-            ("devise",),
-            "no such command 'devise'. Did you mean 'device'? (tripgate --help shows how)",
+            ("devicd",),
+            "no such command 'devicd'. Did you mean 'device'? (tripgate --help shows how)",
         ),
         (("device",), "missing command (tripgate device --help shows how)"),
         (("device", "drop"), "no such command 'drop' (tripgate device --help shows how)"),
@@ -175,6 +176,7 @@ def test_without_a_gateway_every_command_is_exit_code_3(empty: World, command: s
         "plan compare": (str(Path(__file__).parents[2] / "docs/offers.toml"),),
         "reconcile add": ("1GB",),
         "reconcile export": ("x",),
+        "notify add": ("ntfy://annas-van",),
     }
     needs_name = command.split()[-1] in ("show", "approve", "block", "forget", "add", "remove")
     default = ("a",) if needs_name and command not in ("plan show", "uplink show") else ()

@@ -8,10 +8,13 @@ import typer
 from tripgate import __version__
 from tripgate.cli import (
     admin,
+    advise,
     allowance,
     audit,
     cap,
     device,
+    drains,
+    notify,
     person,
     plan,
     policy,
@@ -63,7 +66,10 @@ def create_app(run_gateway: "Callable[[Settings], int]") -> typer.Typer:
     app.command("status", epilog=status.EPILOG)(status.status)
     app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
     app.command("usage", epilog=usage_command.EPILOG)(usage_command.usage)
-    for module in (device, person, plan, cap, policy, allowance, uplink, reconcile, admin, router):
+    app.command("drains", epilog=drains.EPILOG)(drains.drains_)
+    app.command("advise", epilog=advise.EPILOG)(advise.advise)
+    parts = (device, person, plan, cap, policy, allowance, uplink, reconcile, notify, admin, router)
+    for module in parts:
         app.add_typer(module.app)
     app.command("give", epilog=allowance.GIVE)(allowance.give)
     app.command("lend", epilog=allowance.LEND)(allowance.lend)

@@ -81,7 +81,7 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
     """Ask the ledger. Raises ``BookError`` for an unknown target."""
     _, book = await store.registry.load()
     devices = _devices(book, question.target)
-    since = _since(book, question, now)
+    since = since_of(book, question.target, question.since, now)
     reading = _plan(book, devices, since, now, hosts="host" in question.by)
     buckets = await store.ledger.buckets(reading.names)
     people = {device.id: device.person for device in devices if device.person}
@@ -142,13 +142,18 @@ def _devices(book: Book, target: str | None) -> list[Device]:
     return [device for device in everyone if device.person == aim.key]
 
 
-def _since(book: Book, question: Question, now: int) -> int | None:
-    """UTC epoch seconds; None: since ever."""
-    plan, text = book.plan or Plan(), question.since
+def devices_of(book: Book, target: str | None) -> list[str]:
+    """Whose bytes count, by id. Raises ``BookError``."""
+    return [device.id for device in _devices(book, target)]
+
+
+def since_of(book: Book, target: str | None, text: str | None, now: int) -> int | None:
+    """What ``--since`` means, in UTC epoch seconds; None: since ever."""
+    plan = book.plan or Plan()
     if text is None or text == Period.TRIP:
         return plan.counted_from or None
     if text == Period.ONCE:
-        return _once(book, question.target)
+        return _once(book, target)
     if text in PERIODS:
         return starts(plan, now)[Period(text)]
     length = _duration(text)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tripgate.core import marks, names, proxyuser
+from tripgate.core.messages import NONE, Messages
 from tripgate.core.model import (
     GUESTS,
     PLAN,
@@ -71,6 +72,8 @@ class Book:
     """Who logs in at an uplink's portal."""
     statements: tuple[Statement, ...] = ()
     """What the carrier said was used (:mod:`tripgate.core.statement`)."""
+    messages: Messages = NONE
+    """Who is told what, and what was told (:mod:`tripgate.core.messages`)."""
 
     @cached_property
     def by_slot(self) -> Mapping[int, Device]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from tripgate.core import marks, statement
 from tripgate.core.book import EMPTY, Book, BookError
+from tripgate.core.messages import Channel, Messages, Told, checked
 from tripgate.core.model import (
     PLAN,
     Cap,
@@ -46,7 +47,7 @@ class NewerBook(BookError):
 
 def dump(book: Book) -> str:
     """The book as JSON; :func:`load` gives it back."""
-    document = {
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "devices": [asdict(device) for device in book.devices.values()],
         "people": [asdict(person) for person in book.people.values()],
@@ -62,6 +63,7 @@ def dump(book: Book) -> str:
         "login": asdict(book.login) if book.login else None,
         "uplink_plans": [asdict(plan) for plan in book.uplink_plans],
         "statements": [statement.dump(one) for one in book.statements],
+        "messages": asdict(book.messages),
     }
     return json.dumps(document, separators=(",", ":"), ensure_ascii=True)
 
@@ -86,8 +88,8 @@ def _book(document: Any) -> Book:
     if document["schema"] < SCHEMA:
         document = _upgraded(document)
     if set(document) != {
-        "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests",
-        "queue", "warned", "unmetered", "last_slot", "login", "uplink_plans", "statements",
+        "schema", "devices", "people", "caps", "plan", "policies", "credits", "requests", "queue",
+        "warned", "unmetered", "last_slot", "login", "uplink_plans", "statements", "messages",
     }:  # fmt: skip
         raise ValueError("other keys than expected")
     devices = [_device(one) for one in document["devices"]]
@@ -108,7 +110,8 @@ def _book(document: Any) -> Book:
         _slot(document["last_slot"]),
         tuple(_plan(one) for one in document["uplink_plans"]),
         Login(**_checked(Login, document["login"])) if document["login"] else None,
-        statements=statement.load_all(document["statements"]),
+        statement.load_all(document["statements"]),
+        _messages(document["messages"]),
     )
     for one in (plan, *book.queue, *book.uplink_plans):
         ZoneInfo(one.tz if one else "UTC")
@@ -135,14 +138,16 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Schema 1 had no policies, credits, requests and next plans, and caps that only block; schema
-    2 had no plans of uplinks, no statements, and its first books lacked some of the fields here."""
+    2 had no plans of uplinks, statements and messages, and its first books lacked some fields."""
     cap = {"rate": None, "roll": False, "free": None}
     plan = {"uplink": None, "counts_from": None}
     lists = (
         *("policies", "credits", "requests", "warned", "queue", "unmetered"),
         *("uplink_plans", "statements"),
     )
-    new = {**{key: [] for key in lists}, "last_slot": 0, "login": None, **document}
+    untold = {"channels": [], "told": []}
+    empty = {"last_slot": 0, "login": None, "messages": untold}
+    new: dict[str, Any] = {**{key: [] for key in lists}, **empty, **document}
     defaults: Mapping[str, Mapping[str, Any]] = {
         "caps": cap,
         "queue": plan,
@@ -153,6 +158,13 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
         new[key] = [{**values, **one} for one in new[key]]
     new["plan"] = {**plan, **new["plan"]} if new["plan"] else None
     return new
+
+
+def _messages(raw: Any) -> Messages:
+    parts = _checked(Messages, raw)
+    channels = tuple(Channel(**_checked(Channel, one)) for one in parts["channels"])
+    told = tuple(Told(**_checked(Told, one)) for one in parts["told"])
+    return checked(Messages(channels, told))
 
 
 def _plan(raw: Mapping[str, Any]) -> Plan:

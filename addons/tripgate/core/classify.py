@@ -83,6 +83,13 @@ class Catalogue:
         """Every service by its slug: the name in small letters, one hyphen for the rest."""
         return {slug(service.name): service for service in self._suffixes.values()}
 
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Names of services whose hosts serve other things too."""
+        return frozenset(
+            service.name for service in self._suffixes.values() if service.confidence == "low"
+        )
+
     def thing(self, text: str) -> str | None:
         """What a person means: a category, the name of a service, ``all``; ``None`` if unknown."""
         if text == "all" or text in CATEGORIES or text == UNKNOWN.category:

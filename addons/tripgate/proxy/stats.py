@@ -15,3 +15,5 @@ class Stats:
     ledger_up: bool = False
     traffic: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Bytes by (device id, category, ``up``/``down``)."""
+    own: Counter[str] = field(default_factory=Counter)
+    """The gateway's own, by direction, where no kernel counts them."""
