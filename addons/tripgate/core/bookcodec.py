@@ -145,7 +145,7 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
         *("policies", "credits", "requests", "warned", "queue", "unmetered"),
         *("uplink_plans", "statements"),
     )
-    untold = {"channels": [], "told": []}
+    untold: dict[str, Any] = {"channels": [], "told": []}
     empty = {"last_slot": 0, "login": None, "messages": untold}
     new: dict[str, Any] = {**{key: [] for key in lists}, **empty, **document}
     defaults: Mapping[str, Mapping[str, Any]] = {
