@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from tripgate.cli.cells import instant
-from tripgate.cli.store import Store
+from tripgate.cli.store import WIRE, Store
+from tripgate.core.address import preferred
 from tripgate.core.book import Book, find_device, target_label
 from tripgate.core.limits import cap_states, credit, current, tallied
 from tripgate.core.model import (
+    HOST,
     PLAN,
     Cap,
     CapState,
@@ -128,6 +130,7 @@ class Snapshot:
     now: int
     trusted: bool
     present: Mapping[str, Any] = field(default_factory=dict)
+    router: bool = False
 
     def used(self, target: Target, period: Period) -> int:
         """Bytes in the present period."""
@@ -148,7 +151,8 @@ async def snapshot(store: Store, now: int) -> Snapshot:
     tallies = await store.ledger.tallies(targets)
     began = starts(book.plan, now)
     caps = cap_states(book, tallies.counters, began, trusted=store.trusted)
-    return Snapshot(book, tallies, began, tuple(caps), now, store.trusted, store.present)
+    router = store.counted == WIRE
+    return Snapshot(book, tallies, began, tuple(caps), now, store.trusted, store.present, router)
 
 
 def cap_document(read: Snapshot, state: CapState) -> CapDocument:
@@ -205,7 +209,7 @@ def device_document(read: Snapshot, device: Device) -> DeviceDocument:
         "person": device.person,
         "state": str(device.state),
         "mac": device.mac,
-        "ip": ips[-1] if ips else None,
+        "ip": preferred(ips),
         "ips": ips,
         "last_seen": instant(read.tallies.seen.get(device.id)),
         "used_today": read.used(target, Period.DAY),
@@ -225,6 +229,12 @@ def device_named(read: Snapshot, name: str) -> DeviceDocument:
 def device_documents(read: Snapshot) -> list[DeviceDocument]:
     devices = sorted(read.book.devices.values(), key=lambda device: device.name)
     return [device_document(read, device) for device in devices]
+
+
+def clients(read: Snapshot) -> list[DeviceDocument]:
+    """The devices for people: in router mode this machine is none, unless it uses the proxy."""
+    apart = {one.id for one in read.book.devices.values() if read.router and HOST in one.identities}
+    return [one for one in device_documents(read) if one["id"] not in apart or one["last_seen"]]
 
 
 def person_document(read: Snapshot, name: str) -> PersonDocument:
