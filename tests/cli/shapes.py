@@ -94,6 +94,7 @@ PLAN = {
     "unit": str,
     "clock": str,
     "uplink": (str, None),
+    "valid_s": (int, None),
 }
 AUDIT = {"at": Instant, "actor": str, "action": str, "detail": str}
 DOCTOR = {

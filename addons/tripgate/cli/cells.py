@@ -31,6 +31,23 @@ def moment(at: str | None) -> str:
     return "never" if at is None else at[:16].replace("T", " ") + " UTC"
 
 
+UNITS_S = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+
+
+def span(seconds: int) -> str:
+    """A length in the largest unit that comes out whole: ``30 days``, ``12 hours``."""
+    unit, size = next(one for one in UNITS_S if seconds % one[1] == 0)
+    count = seconds // size
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def expiry(at: str | None, valid_s: int | None, start: str) -> str:
+    """When a plan ends, or how long after a start that is still to come."""
+    if at is not None or valid_s is None:
+        return moment(at)
+    return f"{span(valid_s)} after {'first use' if start == 'first-use' else 'its start'}"
+
+
 def caps(summaries: Iterable[Mapping[str, Any]]) -> str:
     """The caps of one target in one cell: ``day 120 MB of 500 MB; trip 1.2 GB of 10 GB``."""
     parts = (f"{c['period']} {volume(c['used'])} of {volume(c['limit'])}" for c in summaries)

@@ -108,6 +108,7 @@ class PlanDocument(TypedDict):
     unit: str
     clock: str
     uplink: str | None
+    valid_s: int | None
 
 
 class AuditDocument(TypedDict):
@@ -268,6 +269,11 @@ def plan_document(read: Snapshot, target: Target = PLAN) -> PlanDocument:
     return _plan_document(read, plan, used, credit(read.book, target, plan.counted_from))
 
 
+def last_plan(read: Snapshot) -> PlanDocument:
+    """The plan that was put at the end of the row."""
+    return _plan_document(read, read.book.queue[-1], 0)
+
+
 def _plan_document(read: Snapshot, plan: Plan, used: int, given: int = 0) -> PlanDocument:
     remaining = None if plan.volume is None else max(0, plan.volume + given - used)
     return {
@@ -287,6 +293,7 @@ def _plan_document(read: Snapshot, plan: Plan, used: int, given: int = 0) -> Pla
         "unit": plan.unit,
         "clock": "trusted" if read.trusted else "untrusted",
         "uplink": plan.uplink,
+        "valid_s": plan.valid_s,
     }
 
 
