@@ -76,6 +76,8 @@ CAP = {
     "resets_at": (Instant, None),
     "reached": bool,
     "given": int,
+    "roll": bool,
+    "except": (str, None),
 }
 PLAN = {
     "volume": (int, None),

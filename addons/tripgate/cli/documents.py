@@ -28,7 +28,7 @@ from tripgate.core.model import (
 )
 from tripgate.core.period import BY_BOOK, starts
 from tripgate.core.planbook import in_force, row
-from tripgate.core.units import format_rate
+from tripgate.core.units import format_rate, format_window
 from tripgate.ledger.protocol import AuditEntry, Tallies
 
 
@@ -43,7 +43,11 @@ class CapSummary(TypedDict):
     reached: bool
 
 
-class CapDocument(TypedDict):
+Hours = TypedDict("Hours", {"except": str | None})
+"""Hours that do not count, as ``--except`` takes them."""
+
+
+class CapDocument(Hours):
     """A row of ``cap list``. ``given``: what of ``limit`` was given in the present period; below
     zero, lent."""
 
@@ -58,6 +62,7 @@ class CapDocument(TypedDict):
     resets_at: str | None
     reached: bool
     given: int
+    roll: bool
 
 
 class DeviceDocument(TypedDict):
@@ -169,6 +174,8 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
         "resets_at": instant(state.resets_at),
         "reached": state.spent,
         "given": state.given,
+        "roll": state.cap.roll,
+        "except": format_window(state.cap.free) if state.cap.free else None,
     }
 
 

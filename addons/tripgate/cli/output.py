@@ -86,7 +86,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> "Table":
 
 STYLES = {
     **dict.fromkeys(("ok", "approved"), "green"),
-    **dict.fromkeys(("warn", "pending"), "yellow"),
+    **dict.fromkeys(("warn", "pending", "slowed", "essentials only"), "yellow"),
     **dict.fromkeys(("fail", "blocked", "reached", "down", "untrusted"), "red"),
 }
 
