@@ -115,4 +115,5 @@ def usage(keys: dict[str, Shape]) -> dict[str, Shape]:
         "rows": [{**keys, "up": int, "down": int, "total": int}],
         "total": int,
         "overhead": (int, None),
+        "left_out": int,
     }

@@ -4,6 +4,7 @@ Figures are bytes on the upstream sockets, HTTP heads and TLS records included; 
 adds in headers of its own is reported beside them.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -86,11 +87,6 @@ def _draw(document: UsageDocument) -> "RenderableType":
         *(Column(name, figure=True) for name in ("up", "down", "total")),
         Column("share"),
     ]
-    overhead = document["overhead"]
-    beside = f"; headers beside that {volume(overhead)}" if overhead else ""
-    caption = (
-        f"{volume(total)} since {moment(document['since'])}, {KIND_TEXT[document['kind']]}{beside}"
-    )
     rows = (
         [
             *(row[name] or "-" for name in by),
@@ -99,7 +95,18 @@ def _draw(document: UsageDocument) -> "RenderableType":
         ]
         for row in document["rows"]
     )
-    return together(table(columns, rows), note(caption))
+    return together(table(columns, rows), *map(note, _captions(document)))
+
+
+def _captions(document: UsageDocument) -> Iterator[str]:
+    """What the figures are, from when on, and what is not among them."""
+    overhead, kind = document["overhead"], KIND_TEXT[document["kind"]]
+    beside = f"; headers beside that {volume(overhead)}" if overhead else ""
+    yield f"{volume(document['total'])} since {moment(document['since'])}, {kind}{beside}"
+    if "host" in document["by"]:
+        yield "hosts are kept by day: they count from the beginning of the first one"
+    if document["left_out"]:
+        yield f"{volume(document['left_out'])} more with --all"
 
 
 KIND_TEXT = {
