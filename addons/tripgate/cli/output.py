@@ -109,6 +109,13 @@ def note(line: str) -> "Text":
     return Text(clean(line, LINE_MOST))
 
 
+def listing(text: str) -> "Text":
+    """The lines of a file, as they are but for what a terminal would obey."""
+    from rich.text import Text
+
+    return Text("\n".join(clean(line, LINE_MOST) for line in text.splitlines()), overflow="fold")
+
+
 def facts(rows: Iterable[tuple[str, str]]) -> "Table":
     """Names and values, one pair a line."""
     from rich.table import Table
