@@ -223,6 +223,23 @@ def test_the_list_says_how_long_a_next_plan_lasts(world: World) -> None:
     assert second.endswith("at the end of the one before  7 days after its start")
 
 
+def test_people_are_told_times_in_the_plans_zone_and_programs_in_utc(world: World) -> None:
+    world.device("phone")
+    world.run("cap", "set", "phone", "1MB/day")
+    world.run("plan", "set", "--start", "2026-05-01T00:00Z", "--valid", "1d", "--tz", "Asia/Tokyo")
+    assert world.json("plan", "show")["starts_at"] == "2026-05-01T00:00:00Z"
+    told = {
+        ("plan", "show"): "starts   2026-05-01 09:00 Asia/Tokyo\n",
+        ("plan", "list"): "2026-05-02 09:00 Asia/Tokyo\n",
+        ("cap", "list"): " 00:00 Asia/Tokyo  ok\n",
+        ("usage", "--since", "day"): " 00:00 Asia/Tokyo, ",
+        ("audit",): " Asia/Tokyo  cli:",
+        ("plan", "forecast"): "expires     2026-05-02 09:00 Asia/Tokyo",
+    }
+    for command, text in told.items():
+        assert text in world.run(*command), command
+
+
 def test_a_next_plan_needs_one_before_it(world: World) -> None:
     assert world.refused("plan", "set", "--volume", "5GB", "--next")[0] == 1
 

@@ -1,12 +1,16 @@
 """Volumes, shares and instants as people read them, and instants as JSON has them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tripgate.core.units import format_volume
 
 BAR_CELLS = 10
+_ZONE = ContextVar("zone", default="UTC")
 
 
 def volume(size: int | None, unit: str = "GB") -> str:
@@ -27,8 +31,21 @@ def instant(at: int | None) -> str | None:
 
 
 def moment(at: str | None) -> str:
-    """An instant of a document for people, to the minute, in UTC."""
-    return "never" if at is None else at[:16].replace("T", " ") + " UTC"
+    """An instant of a document for people, to the minute, in the zone of :func:`in_zone`."""
+    if at is None:
+        return "never"
+    zone = _ZONE.get()
+    return f"{datetime.fromisoformat(at).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}"
+
+
+@contextmanager
+def in_zone(name: str) -> Iterator[None]:
+    """While a document is drawn, its instants are told in this zone: the plan's."""
+    before = _ZONE.set(name)
+    try:
+        yield
+    finally:
+        _ZONE.reset(before)
 
 
 UNITS_S = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))

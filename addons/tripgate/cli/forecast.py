@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, TypedDict
 
 from tripgate.cli.cells import expiry, instant, moment, volume
-from tripgate.cli.command import now, present, run
+from tripgate.cli.command import now, tell
 from tripgate.cli.documents import plan_document, snapshot
 from tripgate.cli.options import Json, State
 from tripgate.cli.output import facts
@@ -35,7 +35,7 @@ class ForecastDocument(TypedDict):
 
 def show(state: State = None, as_json: Json = False) -> None:
     """When the plan runs out at the pace of the last seven days, and what a day may take."""
-    present(run(state, read), _draw, as_json=as_json)
+    tell(state, read, _draw, as_json=as_json)
 
 
 async def read(store: Store) -> ForecastDocument:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tripgate.cli import failure
-from tripgate.cli.cells import bar, moment, volume
-from tripgate.cli.command import now, present, run
+from tripgate.cli.cells import bar, in_zone, moment, volume
+from tripgate.cli.command import now, run, tell, zone
 from tripgate.cli.names import target_names
 from tripgate.cli.options import Json, State, Watch, example
 from tripgate.cli.output import Column, note, table, together
@@ -72,12 +72,13 @@ def usage(
         async def frame() -> "RenderableType":
             return _draw(await fetch(store))
 
-        await refresh(frame)
+        with in_zone(await zone(store)):
+            await refresh(frame)
 
     if watch:
         run(state, live)
     else:
-        present(run(state, fetch), _draw, as_json=as_json)
+        tell(state, fetch, _draw, as_json=as_json)
 
 
 def _draw(document: UsageDocument) -> "RenderableType":
