@@ -19,7 +19,7 @@ WHO = Client(LOCAL, "host", True, True)
     ("portal", "url"),
     [
         (Endpoint(EVERY_ADDRESS, 8088), "http://127.0.0.1:8088/"),
-        (Endpoint(("192.168.7.1",), 80), "http://192.168.7.1:80/"),
+        (Endpoint(("192.168.7.1",), 80), "http://192.168.7.1/"),
         (Endpoint(("fd00::1",), 8088), "http://[fd00::1]:8088/"),
         (None, None),
     ],
@@ -38,6 +38,15 @@ def test_a_client_with_ipv6_is_shown_an_address_with_brackets() -> None:
 def test_a_client_that_no_way_leads_to_is_shown_no_address() -> None:
     nowhere = ipaddress.ip_address("fe80::1")
     assert portal_url(Endpoint(EVERY_ADDRESS, 8088), nowhere) is None
+
+
+@pytest.mark.parametrize("client", ["10.77.0.5", "fd00::5"])
+def test_a_router_is_named_by_its_address_on_the_lan_without_a_port(client: str) -> None:
+    who = Client(ipaddress.ip_address(client), "mac:1", False, True)
+    pages = Pages(portal=Endpoint(EVERY_ADDRESS, 8088), lan="10.77.0.1")
+    assert b"http://10.77.0.1/\n" in pages.page(who, None, Turned("cap", "no"), tutils.treq())
+    off = Pages(lan="10.77.0.1").page(who, None, Turned("cap", "no"), tutils.treq())
+    assert b"10.77.0.1" not in off
 
 
 @pytest.mark.parametrize("kind", ["pending", "blocked", "ledger", "destination", "request", "new"])

@@ -1,14 +1,18 @@
 """Who a client of the portal is, in both modes, and where the portal listens."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from mitmproxy.test import tutils
 
 from tripgate.clock import SystemClock
 from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
-from tripgate.portalworld import GatewayWorld, lan_address, portal_settings, portal_sites
+from tripgate.pages import lan_address
+from tripgate.portalworld import GatewayWorld, portal_settings, portal_sites
+from tripgate.proxy.gate import Client, Turned
 from tripgate.settings import Settings
 from tripgate.wiring import Gateway
 
@@ -66,6 +70,26 @@ def test_in_the_router_mode_it_is_also_on_port_80_of_the_lan(gateway: Gateway) -
     gateway.settings = routing(portal=Endpoint(EVERY_ADDRESS, 8088))
     places = [at for at, _ in portal_sites(gateway, MACS.get)]
     assert places == [Endpoint(EVERY_ADDRESS, 8088), Endpoint(("10.77.0.1",), 80)]
+
+
+def test_through_the_proxy_the_portal_is_on_the_same_ports(gateway: Gateway) -> None:
+    for settings, on_80 in (
+        (gateway.settings, False),
+        (routing(portal=Endpoint(("::1",), 81)), True),
+    ):
+        gateway.settings = settings
+        portal_sites(gateway)
+        assert gateway.gate.pages
+        assert gateway.gate.pages.serves("localhost", 80) == on_80
+        assert settings.portal
+        assert gateway.gate.pages.serves("localhost", settings.portal.port)
+
+
+def test_the_pages_of_a_router_name_the_portal_without_a_port(tmp_path: Path) -> None:
+    settings = Settings(state=tmp_path / "state", mode="router", lan="lan0", subnet="10.9.0.1/24")
+    gate = Gateway(settings, SystemClock()).gate
+    who = Client(ip_address("10.9.0.5"), "mac:1", False, True)
+    assert b"http://10.9.0.1/\n" in gate.page(who, Turned("pending", "no"), tutils.treq())
 
 
 def test_in_the_router_mode_the_portal_is_captive() -> None:

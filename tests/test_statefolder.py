@@ -4,6 +4,7 @@ import fcntl
 import grp
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -333,6 +334,40 @@ def test_a_second_gateway_is_refused(
     assert folder.is_held()
     running = pytest.raises(StateError, match=f"a gateway is running on {folder.path}: stop it")
     with running, folder.locked():
+        pass
+
+
+def test_who_runs_and_how_to_stop_it_is_told(
+    folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = tmp_path / "locks"
+    monkeypatch.setattr(statefolder, "LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(statefolder, "LOCKS", locks)
+    with folder.locked():
+        number = folder.lock_file.stat().st_ino
+        for holder, how in (("4711", " (Ctrl-C there, or kill 4711)"), ("0", ""), ("-1", "")):
+            locks.write_text(
+                f"1: POSIX  ADVISORY  WRITE 9 00:19:{number} 0 EOF\n"
+                f"2: FLOCK  ADVISORY  WRITE 8 00:19:1{number}0 0 EOF\n"
+                "2: -> FLOCK  ADVISORY  WRITE 7 00:19:1 0 EOF\n"
+                f"3: FLOCK  ADVISORY  WRITE {holder} 00:19:{number} 0 EOF\n"
+            )
+            running = pytest.raises(StateError, match=re.escape(f"stop it{how}, or name another"))
+            with running, folder.locked():
+                pass
+        locks.unlink()
+        with pytest.raises(StateError, match="stop it, or name another"), folder.locked():
+            pass
+
+
+def test_a_service_is_stopped_by_systemd(
+    folder: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statefolder, "LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(statefolder, "SYSTEM", folder.path)
+    monkeypatch.setattr(statefolder, "UNIT", folder.path)
+    running = pytest.raises(StateError, match=r"stop it \(sudo systemctl stop tripgate\), or")
+    with folder.locked(), running, folder.locked():
         pass
 
 

@@ -11,15 +11,22 @@ from tripgate.core.endpoint import EVERY_ADDRESS, Endpoint
 from tripgate.core.model import Device
 from tripgate.portal.refusal import Refused, respond
 from tripgate.proxy.gate import Client, Turned
+from tripgate.settings import Settings
+
+HTTP_PORT = 80
 
 
 class Pages:
-    """Makes the page of a refusal. ``portal``: where the portal listens, if it does."""
+    """Makes the page of a refusal. ``portal``: where the portal listens, if it does; ``lan``: the
+    gateway's address on the LAN, where a router has it on the usual port."""
 
     def __init__(
-        self, book: Callable[[], Book] = lambda: EMPTY, portal: Endpoint | None = None
+        self,
+        book: Callable[[], Book] = lambda: EMPTY,
+        portal: Endpoint | None = None,
+        lan: str | None = None,
     ) -> None:
-        self._book, self._portal = book, portal
+        self._book, self._portal, self._lan = book, portal, lan
 
     def page(self, who: Client, device: Device | None, turned: Turned, request: Any) -> bytes:
         """The whole response. ``request`` is mitmproxy's; it may be hostile."""
@@ -31,7 +38,10 @@ class Pages:
             by = turned.decision.policy
             policy = next((one for one in book.policies if one.id == by), None)
             refused = replace(refused, cap=turned.decision.cap, policy=policy)
-        portal = portal_url(self._portal, who.address)
+        if self._portal is not None and self._lan is not None:
+            portal: str | None = f"http://{self._lan}/"
+        else:
+            portal = portal_url(self._portal, who.address)
         return respond(refused, request.headers.get, portal, head=request.method == "HEAD")
 
 
@@ -42,7 +52,15 @@ def portal_url(portal: Endpoint | None, client: IPAddress) -> str | None:
     host = _facing(client) if portal.hosts == EVERY_ADDRESS else portal.hosts[0]
     if host is None:
         return None
-    return f"http://[{host}]:{portal.port}/" if ":" in host else f"http://{host}:{portal.port}/"
+    named = f"[{host}]" if ":" in host else host
+    return f"http://{named}/" if portal.port == HTTP_PORT else f"http://{named}:{portal.port}/"
+
+
+def lan_address(settings: Settings) -> str | None:
+    """The gateway's address in the LAN's network; ``None`` in the explicit mode."""
+    if settings.mode != "router" or not settings.subnet:
+        return None
+    return settings.subnet.partition("/")[0]
 
 
 def _facing(client: IPAddress) -> str | None:

@@ -9,7 +9,7 @@ Rules
 
 import asyncio
 import ipaddress
-from collections.abc import MutableMapping
+from collections.abc import Collection, MutableMapping
 from typing import Any
 
 from mitmproxy import http
@@ -24,16 +24,19 @@ ANSWER_S = 10.0
 
 
 class PortalPages:
-    """Answers requests for the portal by calling its app."""
+    """Answers requests for the portal by calling its app. ``also``: its ports besides ``at``."""
 
-    def __init__(self, app: AsgiApp, at: Endpoint, names: frozenset[str]) -> None:
+    def __init__(
+        self, app: AsgiApp, at: Endpoint, names: frozenset[str], also: Collection[int] = ()
+    ) -> None:
         self._app, self._at, self._names = app, at, names
+        self._ports = {at.port, *also}
 
     def serves(self, host: str, port: int) -> bool:
         name = host.lower().strip("[]")
         if name == NAME:
             return port in (80, self._at.port)
-        if port != self._at.port:
+        if port not in self._ports:
             return False
         try:
             return dial.is_own(ipaddress.ip_address(name))

@@ -15,13 +15,13 @@ from tripgate.core.book import Book, has_owner
 from tripgate.core.endpoint import Endpoint
 from tripgate.core.model import Device, Target
 from tripgate.ledger.protocol import Ledger, Registry
+from tripgate.pages import lan_address
 from tripgate.portal import claim
 from tripgate.portal.app import create_app
 from tripgate.portal.claim import ClaimDesk
 from tripgate.portal.world import PortalSettings
 from tripgate.portalproxy import NAME, PortalPages
 from tripgate.proxy.gate import Client
-from tripgate.settings import Settings
 from tripgate.web import AsgiApp
 from tripgate.wiring import Gateway
 
@@ -94,7 +94,7 @@ def portal_sites(
     world = GatewayWorld(gateway, identify)
     claims = ClaimDesk(gateway.folder, world.monotonic)
     app = create_app(world, portal_settings(lan), claims)
-    gateway.gate.pages = PortalPages(app, at, own_names())
+    gateway.gate.pages = PortalPages(app, at, own_names(), (HTTP_PORT,) if lan else ())
     return ((at, app), *([(Endpoint((lan,), HTTP_PORT), app)] if lan else []))
 
 
@@ -103,13 +103,6 @@ def portal_settings(lan: str | None) -> PortalSettings:
     if lan is None:
         return PortalSettings(names=own_names())
     return PortalSettings(names=own_names(), url=f"http://{lan}/", captive=True, wire=True)
-
-
-def lan_address(settings: Settings) -> str | None:
-    """The gateway's address in the LAN's network; ``None`` in the explicit mode."""
-    if settings.mode != "router" or not settings.subnet:
-        return None
-    return settings.subnet.partition("/")[0]
 
 
 def own_names() -> frozenset[str]:

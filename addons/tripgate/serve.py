@@ -30,7 +30,7 @@ from tripgate.proxy.relay.loop import RelayLoop
 from tripgate.router import Router
 from tripgate.sdnotify import notifying
 from tripgate.settings import Settings, supervision
-from tripgate.statefolder import StateError
+from tripgate.statefolder import StateError, StateFolder
 from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
@@ -80,6 +80,7 @@ def allow_descriptors() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    check_alone(StateFolder(settings.state))
     for option in ("listen", "socks", "portal", "metrics"):
         check_free(option, getattr(settings, option))
     gateway = Gateway(settings, SystemClock(settings.clock.trust))
@@ -164,6 +165,13 @@ def _places(address: Endpoint) -> Iterable[str]:
     if address.hosts == EVERY_ADDRESS:
         return [str(address.port)]
     return [f"{host}:{address.port}" for host in address.hosts]
+
+
+def check_alone(folder: StateFolder) -> None:
+    """Raises ``StateError`` where a gateway runs on the folder; its ports are taken, too."""
+    if folder.is_held():
+        with folder.locked():
+            pass  # it was about to end
 
 
 def check_free(option: str, address: Endpoint | None) -> None:

@@ -33,6 +33,8 @@ LEASES = "dhcp.leases"
 """Of dnsmasq, in the state folder."""
 SOCKET_MOST = 107
 LOCK_WAIT_S = 1.0
+LOCKS = Path("/proc/locks")
+UNIT = Path("/etc/systemd/system/tripgate.service")
 _FILE_MOST = 64 * 1024
 _LONGEST_SOCKET = "gateway.sock"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -169,11 +171,19 @@ class StateFolder:
         try:
             if not _lock_within(fd, LOCK_WAIT_S):
                 raise StateError(
-                    f"a gateway is running on {self.path}: stop it, or name another with --state"
+                    f"a gateway is running on {self.path}: stop it{self._how()}, or name another "
+                    "folder with --state"
                 )
             yield
         finally:
             os.close(fd)
+
+    def _how(self) -> str:
+        """How the gateway that holds the folder is stopped."""
+        if self.path == SYSTEM and UNIT.exists():
+            return " (sudo systemctl stop tripgate)"
+        holder = _holder(self.lock_file)
+        return f" (Ctrl-C there, or kill {holder})" if holder else ""
 
     def is_held(self) -> bool:
         """Does a live gateway hold the folder?"""
@@ -292,6 +302,18 @@ def _lock(fd: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _holder(path: Path) -> int | None:
+    """The process that has locked a file, as far as the kernel tells (proc_locks(5))."""
+    try:
+        inode, lines = str(path.stat().st_ino), LOCKS.read_text().splitlines()
+    except OSError:
+        return None
+    for fields in map(str.split, lines):
+        if fields[1:4:2] == ["FLOCK", "WRITE"] and fields[5].endswith(f":{inode}"):
+            return max(0, int(fields[4])) or None  # 0: of another namespace
+    return None
 
 
 def _lock_within(fd: int, seconds: float) -> bool:

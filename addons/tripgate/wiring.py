@@ -25,7 +25,7 @@ from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
 from tripgate.notify.notifier import Notifier
 from tripgate.notify.own import charge
-from tripgate.pages import Pages
+from tripgate.pages import Pages, lan_address
 from tripgate.proxy import control
 from tripgate.proxy.account import Account
 from tripgate.proxy.desk import LeaseDesk, Stores
@@ -65,7 +65,7 @@ class Gateway:
         self.desk = LeaseDesk(clock, self.stats, make, services)
         pool = settings.network.guest_pool if routed else None
         self.enroller = Enroller(self.desk, clock, pool)
-        page = Pages(self._book, settings.portal).page
+        page = Pages(self._book, settings.portal, lan_address(settings)).page
         self.gate = Gate(self.desk, self.enroller, page, self.own_ports)
         self.router = (
             Router(settings, self.folder, self.desk, self.enroller, services, page)

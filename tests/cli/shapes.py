@@ -76,6 +76,8 @@ CAP = {
     "resets_at": (Instant, None),
     "reached": bool,
     "given": int,
+    "roll": bool,
+    "except": (str, None),
 }
 PLAN = {
     "volume": (int, None),
@@ -94,6 +96,7 @@ PLAN = {
     "unit": str,
     "clock": str,
     "uplink": (str, None),
+    "valid_s": (int, None),
 }
 AUDIT = {"at": Instant, "actor": str, "action": str, "detail": str}
 DOCTOR = {
@@ -112,4 +115,5 @@ def usage(keys: dict[str, Shape]) -> dict[str, Shape]:
         "rows": [{**keys, "up": int, "down": int, "total": int}],
         "total": int,
         "overhead": (int, None),
+        "left_out": int,
     }

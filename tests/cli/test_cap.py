@@ -39,6 +39,8 @@ def test_set_prints_the_cap_with_the_keys_of_the_contract(family: World) -> None
         "warn": [50, 80, 95],
         "reached": False,
         "given": 0,
+        "roll": False,
+        "except": None,
     }
     assert resets.endswith("T00:00:00Z")
     assert family.json("cap", "list") == [{**cap, "resets_at": resets}]
@@ -196,6 +198,47 @@ def test_a_reached_cap_says_so(family: World) -> None:
     assert "##########  140%" not in row
     assert "########## 140%" in row
     assert row.endswith("reached")
+
+
+@pytest.mark.parametrize(
+    ("options", "terms", "state"),
+    [
+        (("--at-cap", "throttle:256kbit"), "throttle:256kbit", "slowed"),
+        (("--at-cap", "essentials"), "essentials", "essentials only"),
+        (("--except", "01:00-06:00"), "except 01:00-06:00", "ok"),
+        (("--warn", "90"), "warn 90", "reached"),
+        (("--warn", "none"), "no warning", "reached"),
+        (("--roll",), "rolls", "reached"),
+        (
+            ("--at-cap", "essentials", "--warn", "80,95"),
+            "essentials, warn 80,95",
+            "essentials only",
+        ),
+    ],
+)
+def test_what_is_not_the_default_is_shown(
+    family: World, options: tuple[str, ...], terms: str, state: str
+) -> None:
+    family.run("cap", "set", "phone", "5MB/day", *options)
+    family.used("dev-0001", 0, 0 if state == "ok" else 7_000_000)
+    heading, row = family.run("cap", "list").splitlines()
+    at = heading.index("terms")
+    assert (row[:at].rstrip().endswith(f"  {state}"), row[at:]) == (True, terms)
+
+
+def test_the_terms_are_shown_by_set_too_and_beside_caps_that_have_none(family: World) -> None:
+    shown = family.run("cap", "set", "phone", "1GB/day", "--at-cap", "throttle:1Mbit")
+    assert shown.splitlines()[1].endswith("  throttle:1Mbit")
+    family.run("cap", "set", "plan", "9GB/trip")
+    assert family.run("cap", "list").splitlines()[2].endswith("  -")
+    assert family.run("give", "phone", "1MB").splitlines()[1].endswith("  throttle:1Mbit")
+
+
+def test_json_has_the_exception_and_the_roll(family: World) -> None:
+    family.run("cap", "set", "phone", "1GB/day", "--roll")
+    family.run("cap", "set", "phone", "1GB/week", "--except", "01:00-06:00")
+    found = {(cap["period"], cap["roll"], cap["except"]) for cap in family.json("cap", "list")}
+    assert found == {("day", True, None), ("week", False, "01:00-06:00")}
 
 
 def test_a_cap_of_yesterday_starts_again_once_the_clock_is_trusted(family: World) -> None:

@@ -9,7 +9,7 @@ from tests.cli.conftest import World
 from tests.cli.gateways import gateway
 from tripgate.cli.command import actor
 from tripgate.core import proxyuser
-from tripgate.core.book import add_device
+from tripgate.core.book import add_device, claim_device
 from tripgate.core.model import DeviceState
 
 
@@ -40,6 +40,47 @@ def test_devices_are_listed_by_name(world: World) -> None:
     for name in ("tablet", "camera", "phone"):
         world.device(name)
     assert [row["name"] for row in world.json("device", "list")] == ["camera", "phone", "tablet"]
+
+
+@pytest.mark.parametrize(
+    ("ips", "shown"),
+    [
+        (["10.77.0.5", "fd77::5", "fe80::5"], "10.77.0.5"),
+        (["fe80::5", "fd77::5", "2001:db8::5"], "2001:db8::5"),
+        (["fd77::5", "fe80::5"], "fd77::5"),
+        (["fe80::5", "169.254.3.4", "10.77.0.5", "10.77.0.6"], "10.77.0.6"),
+        (["fe80::5"], "fe80::5"),
+        ([], None),
+    ],
+)
+def test_the_address_shown_is_the_one_that_people_know(
+    world: World, ips: list[str], shown: str | None
+) -> None:
+    phone = world.device("phone")
+    with gateway(world.state, present={phone: {"ips": ips}}):
+        row = world.json("device", "show", "phone")
+        assert (row["ip"], row["ips"]) == (shown, ips)
+        assert (shown or " -  ") in world.run("device", "list")
+
+
+def test_the_owners_devices_are_marked(world: World) -> None:
+    phone = world.device("phone")
+    world.device("tablet")
+    world.put(lambda book: claim_device(book, phone))
+    _, first, second = world.run("device", "list").splitlines()
+    assert (first.split()[3], second.split()[3]) == ("owner", "-")
+    assert world.run("device", "show", "phone").splitlines()[1].split()[3] == "owner"
+
+
+def test_in_router_mode_this_machine_is_no_device_for_people(world: World) -> None:
+    world.put(lambda book: add_device(book, "host", 1, entropy="00000001", name="this-machine")[0])
+    assert "this-machine" in world.run("device", "list")
+    (world.state / "posted").touch()
+    assert "this-machine" not in world.run("device", "list")
+    (row,) = world.json("device", "list")
+    assert row["name"] == "this-machine"
+    world.used(row["id"], 0, 1_000)
+    assert "this-machine" in world.run("device", "list"), "it uses the proxy"
 
 
 def test_a_device_that_nobody_saw_has_no_last_seen_and_no_use(world: World) -> None:
@@ -77,13 +118,14 @@ def test_the_table_is_aligned_and_has_volumes_for_people(world: World) -> None:
         "device",
         "state",
         "person",
+        "owner",
         "address",
         "last",
         "seen",
         "today",
         "caps",
     ]
-    assert row.startswith("phone   approved  maria   10.0.0.7  ")
+    assert row.startswith("phone   approved  maria   -      10.0.0.7  ")
     assert row.endswith("  120 MB  day 120 MB of 500 MB")
     assert heading.index("caps") == row.index("day 120")
 
@@ -192,6 +234,8 @@ def test_a_proxy_user_is_shown_its_secret_once_and_the_ledger_keeps_a_digest(wor
 def test_people_are_told_where_the_secret_goes(world: World) -> None:
     said = world.run("device", "proxy-user", "laptop")
     assert "user laptop, secret " in said
+    assert "\\" not in said
+    assert len(said.splitlines()) == 2
     assert "not shown again" in said
 
 

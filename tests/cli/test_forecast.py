@@ -16,6 +16,7 @@ FORECAST = {
     "expires_at": (shapes.Instant, None), "exhausted_at": (shapes.Instant, None),
     "earliest": (shapes.Instant, None), "latest": (shapes.Instant, None),
     "per_day_left": (int, None), "per_person_per_day_left": (int, None),
+    "valid_s": (int, None), "start": str,
 }  # fmt: skip
 
 
@@ -23,7 +24,13 @@ def test_without_data_it_says_that_it_does_not_know(world: World) -> None:
     made = world.json("plan", "forecast")
     shapes.fits(made, FORECAST)
     assert (made["enough_data"], made["hours_of_data"], made["exhausted_at"]) == (False, 0, None)
-    assert "only 0 hours of data" in world.run("plan", "forecast")
+    first = world.run("plan", "forecast").splitlines()[0]
+    assert first == "runs out    not known yet: 0 of the 6 hours of use that it takes"
+
+
+def test_a_plan_that_waits_for_its_first_use_expires_after_it(world: World) -> None:
+    world.run("plan", "set", "--volume", "1GB", "--valid", "30d", "--start", "first-use")
+    assert "30 days after first use\n" in world.run("plan", "forecast")
 
 
 def test_two_days_of_even_use_foresee_the_end(world: World) -> None:

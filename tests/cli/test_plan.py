@@ -67,7 +67,7 @@ def test_what_is_named_changes_and_the_rest_stays(
     world.run("plan", "set", "--volume", "10GB", "--valid", "30d", "--tz", "Europe/Lisbon")
     before = world.json("plan", "set", "--start", "2026-03-01", "--price", "25 USD")
     after = world.json("plan", "set", *options)
-    derived = {"remaining", "per_day", "pace", "expires_at", "start"}
+    derived = {"remaining", "per_day", "pace", "expires_at", "start", "valid_s"}
     assert {key: after[key] for key in changed} == changed
     kept = set(before) - set(changed) - derived
     assert {key: after[key] for key in kept} == {key: before[key] for key in kept}
@@ -163,6 +163,17 @@ def test_a_plan_that_waits_for_its_first_use_says_so(world: World) -> None:
     assert "expires  never\n" in out
 
 
+@pytest.mark.parametrize(
+    ("valid", "expires"),
+    [("30d", "30 days"), ("1d", "1 day"), ("36h", "36 hours"), ("90m", "90 minutes")],
+)
+def test_a_plan_that_waits_for_its_first_use_expires_after_it(
+    world: World, valid: str, expires: str
+) -> None:
+    out = world.run("plan", "set", "--volume", "1GB", "--start", "first-use", "--valid", valid)
+    assert f"expires  {expires} after first use\n" in out
+
+
 def test_a_plan_that_waits_for_its_first_use_counts_from_when_it_was_set(world: World) -> None:
     world.run("plan", "set", "--volume", "1GB", "--start", ago(days=5))
     world.run("plan", "set", "--start", "first-use")
@@ -192,6 +203,41 @@ def test_a_next_plan_waits_in_the_row(world: World) -> None:
         (5 * 10**9, "next"),
     ]
     assert (listed[1]["starts_at"], listed[1]["tz"]) == (None, "Europe/Lisbon")
+
+
+def test_a_next_plan_is_what_set_prints(world: World) -> None:
+    world.run("plan", "set", "--volume", "1GB", "--valid", "30d")
+    out = world.run("plan", "set", "--volume", "5GB", "--valid", "7d", "--next")
+    assert "volume   5 GB\n" in out
+    assert "starts   at the end of the one before\n" in out
+    assert "expires  7 days after its start\n" in out
+    made = world.json("plan", "set", "--volume", "6GB", "--next")
+    assert (made["volume"], made["start"], made["valid_s"]) == (6 * 10**9, "next", None)
+
+
+def test_the_list_says_how_long_a_next_plan_lasts(world: World) -> None:
+    world.run("plan", "set", "--volume", "1GB")
+    world.run("plan", "set", "--volume", "5GB", "--valid", "7d", "--next")
+    _, first, second = world.run("plan", "list").splitlines()
+    assert first.endswith("never")
+    assert second.endswith("at the end of the one before  7 days after its start")
+
+
+def test_people_are_told_times_in_the_plans_zone_and_programs_in_utc(world: World) -> None:
+    world.device("phone")
+    world.run("cap", "set", "phone", "1MB/day")
+    world.run("plan", "set", "--start", "2026-05-01T00:00Z", "--valid", "1d", "--tz", "Asia/Tokyo")
+    assert world.json("plan", "show")["starts_at"] == "2026-05-01T00:00:00Z"
+    told = {
+        ("plan", "show"): "starts   2026-05-01 09:00 Asia/Tokyo\n",
+        ("plan", "list"): "2026-05-02 09:00 Asia/Tokyo\n",
+        ("cap", "list"): " 00:00 Asia/Tokyo  ok\n",
+        ("usage", "--since", "day"): " 00:00 Asia/Tokyo, ",
+        ("audit",): " Asia/Tokyo  cli:",
+        ("plan", "forecast"): "expires     2026-05-02 09:00 Asia/Tokyo",
+    }
+    for command, text in told.items():
+        assert text in world.run(*command), command
 
 
 def test_a_next_plan_needs_one_before_it(world: World) -> None:

@@ -40,8 +40,50 @@ def router(empty: World, tmp_path: Path) -> Router:
 
 def test_a_plan_shows_the_files_and_installs_none(router: Router) -> None:
     rows = router.json("plan", *LAN)
-    assert {"path": "/etc/tripgate/dnsmasq.conf", "state": "new"} in rows
+    assert ("/etc/tripgate/dnsmasq.conf", "new") in {(row["path"], row["state"]) for row in rows}
     assert list(router.root.iterdir()) == []
+
+
+def test_a_plan_prints_what_apply_then_writes(router: Router) -> None:
+    said, rows = router.cli("plan", *LAN).out, router.json("plan", *LAN)
+    router.json("apply", *LAN)
+    for row in rows:
+        written = (router.root / row["path"][1:]).read_text()
+        assert row["text"] == written
+        assert f"\n==> {row['path']} <==\n{written.rstrip()}\n" in said
+
+
+def test_a_plan_has_no_text_for_what_it_takes_back(router: Router, tmp_path: Path) -> None:
+    config = tmp_path / "tripgate.toml"
+    config.write_text(HOTSPOT)
+    router.json("apply", *LAN, "--config", str(config))
+    gone = [row for row in router.json("plan", *LAN) if row["state"] == "gone"]
+    assert gone
+    assert {row["text"] for row in gone} == {None}
+
+
+def test_a_plan_shows_no_key(router: Router, tmp_path: Path) -> None:
+    config = tmp_path / "tripgate.toml"
+    config.write_text(HOTSPOT + 'security = "transition"\npersons = { maria = "battery staple" }\n')
+    for form in ((), ("--json",)):
+        said = router.cli("plan", *LAN, "--config", str(config), *form)
+        assert said.code == 0, said
+        assert "sae_password=(hidden)" in said.out
+        assert "wpa_passphrase=(hidden)" in said.out
+        assert "keyid=maria 00:00:00:00:00:00 (hidden)" in said.out
+        for secret in ("correct horse", "battery staple"):
+            assert secret not in said.out
+
+
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_an_interface_that_is_not_there_is_a_warning(router: Router, command: str) -> None:
+    (router.root / "sys/class/net/wlan0").mkdir(parents=True)
+    assert router.cli(command, *LAN).err == ""
+    done = router.cli(command, "--lan", "nix0", "--uplink", "usb0")
+    assert (done.code, done.err) == (
+        0,
+        "tripgate: warning: this machine has no interface nix0 now: `ip link` lists those it has\n",
+    )
 
 
 def test_a_second_apply_changes_nothing(router: Router) -> None:

@@ -1,6 +1,8 @@
 """``tripgate status`` says what the live gateway says, and that there is none."""
 
 import json
+import re
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,7 @@ def test_the_table_has_volumes_and_spans_for_people(empty: World) -> None:
         "clock    trusted",
         "flows    3",
         "devices  2",
-        "uplink   up 1 kB  down 5 MB  unattributed 0 B",
+        "uplink   up 1 kB  down 5 MB  unattributed 0 B  since the start",
         "up for   1 d 02:03:04",
     ]
 
@@ -68,4 +70,20 @@ def test_a_status_with_odd_values_is_drawn_all_the_same(empty: World) -> None:
     with gateway(empty.state, uplink=None, uptime_s="long", flows=None):
         lines = empty.run("status").splitlines()
     assert lines[4] == "flows    -"
-    assert lines[6:] == ["uplink   up -  down -  unattributed -", "up for   -"]
+    assert lines[6:] == ["uplink   up -  down -  unattributed -  since the start", "up for   -"]
+
+
+def test_off_a_terminal_each_look_of_a_watch_is_below_a_line_with_the_time(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def twice(stop: object, frame: Any, drawn: Any, show: Any) -> None:
+        show(drawn)
+        show(await frame())
+
+    monkeypatch.setattr("tripgate.cli.watch._repeat", twice)
+    with gateway(empty.state):
+        lines = empty.run("status", "--watch").splitlines()
+    at = [
+        n for n, line in enumerate(lines) if re.fullmatch(r"--- \d{4}-\d\d-\d\d [\d:]{8} UTC", line)
+    ]
+    assert at == [0, len(lines) // 2]

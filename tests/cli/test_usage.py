@@ -198,11 +198,20 @@ def test_without_a_plan_every_question_begins_with_the_first_device(world: World
     assert int(datetime.fromisoformat(since).timestamp()) >= first
 
 
-def test_hosts_begin_with_the_plan(world: World) -> None:
-    world.used(world.device("phone"), 1, 1)
+@pytest.mark.parametrize("since", [(), ("--since", "1m")])
+def test_hosts_count_from_the_beginning_of_the_day_and_say_so(
+    world: World, since: tuple[str, ...]
+) -> None:
+    world.put(lambda book: add_device(book, "ip:10.0.0.9", 1, entropy="00000009", name="old")[0])
+    world.used(next(iter(world.book.devices)), 1, 1)
     with gateway(world.state, clock="trusted"):
-        start = world.json("plan", "set", "--start", "now")["starts_at"]
-        assert world.json("usage", "--by", "host")["since"] == start
+        world.run("plan", "set", "--start", "now")
+        found = world.json("usage", "--by", "host", *since)
+        said = world.run("usage", "--by", "host", *since)
+    assert (found["total"], found["since"][10:]) == (2, "T00:00:00Z")
+    assert "2 B since " + found["since"][:10] + " 00:00 UTC" in said
+    assert "hosts are kept by day" in said
+    assert "kept by day" not in world.run("usage", "--by", "service")
 
 
 def used_by(document: dict[str, Any]) -> dict[str, int]:
@@ -235,6 +244,21 @@ def test_what_forgotten_devices_used_is_in_a_row_of_its_own(world: World) -> Non
     world.run("device", "forget", "laptop")
     shown = used_by(world.json("usage", "--all"))
     assert shown == {"phone": 1_000, "(gateway)": 0, "(unattributed)": 0, "(forgotten)": 2_000}
+
+
+@pytest.mark.parametrize("by", ["device", "service", "host"])
+def test_what_only_all_shows_is_told_in_a_footnote(world: World, by: str) -> None:
+    world.used(world.device("phone"), 0, 1_000)
+    world.used(world.device("tablet"), 0, 50_000_000)
+    asked = ("usage", "--by", by, "--since", "24h")
+    assert "--all" not in world.run(*asked)
+    world.run("device", "forget", "tablet")
+    assert world.run(*asked).endswith("50 MB more with --all\n")
+    found = world.json(*asked)
+    assert (found["total"], found["left_out"]) == (1_000, 50_000_000)
+    assert "more with" not in world.run(*asked, "--all")
+    assert world.json(*asked, "--all")["left_out"] == 0
+    assert "more with" not in world.run(*asked, "--for", "phone"), "they are not its bytes"
 
 
 def test_all_adds_up_to_the_plan_s_use_after_a_device_was_forgotten(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.clients import curl, read_report, slow_download, within
 from tests.origin import http_talk, origin
-from tests.running import Gateway, stop_ledger
+from tests.running import Gateway, environment, stop_ledger
 
 MB = 1_000_000
 LEASE = 16 * 1024 * 1024
@@ -126,8 +126,16 @@ def test_sigterm_settles_leases_with_many_flows_open(fresh: Gateway) -> None:
 
 
 def test_a_second_gateway_on_the_same_state_is_refused(fresh: Gateway) -> None:
-    second = Gateway(fresh.state)
-    done = subprocess.run(second.command(), capture_output=True, text=True, timeout=20, check=False)
+    second = Gateway(fresh.state, options=("--portal", f"127.0.0.1:{fresh.portal}"))
+    done = subprocess.run(
+        second.command(),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
     assert done.returncode == 1
-    assert f"a gateway is running on {fresh.state}: stop it" in done.stderr
+    how = f"Ctrl-C there, or kill {fresh.process.pid}"
+    assert f"a gateway is running on {fresh.state}: stop it ({how})" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

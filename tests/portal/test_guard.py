@@ -38,6 +38,22 @@ async def test_a_client_that_the_gateway_does_not_serve_gets_nothing(
 
 
 @pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "The portal has no page at this address."), ("de", "hat das Portal keine Seite")],
+)
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/claim", 405)])
+async def test_where_no_page_is_there_is_a_way_to_the_start(
+    world: PortalWorld, path: str, status: int, language: str, said: str
+) -> None:
+    async with world.visit() as browser:
+        got = await browser.get(path, headers={"Accept-Language": language})
+    assert got.status_code == status
+    assert got.headers["content-security-policy"] == look.policy()
+    assert (said in got.text, 'href="/"' in got.text) == (True, True)
+    assert ("allow" in got.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "localhost", "localhost:8088", "tripgate", "box.local", "box.local.:80",

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import typer
 
-from tripgate.cli.cap import COLUMNS as CAP_COLUMNS
-from tripgate.cli.cap import cap_row
+from tripgate.cli.cap import caps_table
 from tripgate.cli.cells import instant, moment, volume
-from tripgate.cli.command import Change, commit, edit, now, present, run, show
+from tripgate.cli.command import Change, commit, edit, now, show, tell
 from tripgate.cli.documents import CapDocument, Snapshot, cap_documents, snapshot
 from tripgate.cli.failure import usage
 from tripgate.cli.names import target_names
@@ -96,7 +95,7 @@ def lend(
         targets = [parse_target(read.book, name) for name in (giver, taker)]
         return [cap for target in targets for cap in cap_documents(read, target)]
 
-    present(run(state, work), _draw_caps, as_json=as_json)
+    tell(state, work, _draw_caps, as_json=as_json)
 
 
 @app.command("list", epilog=example("tripgate request list"))
@@ -142,7 +141,7 @@ def _documents(read: Snapshot) -> list[RequestDocument]:
 
 
 def _draw_caps(caps: list[CapDocument]) -> "RenderableType":
-    return table(CAP_COLUMNS, map(cap_row, caps)) if caps else note("done")
+    return caps_table(caps) if caps else note("done")
 
 
 def _draw(requests: list[RequestDocument]) -> "RenderableType":

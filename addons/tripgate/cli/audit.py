@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tripgate.cli.cells import moment
-from tripgate.cli.command import present, run
+from tripgate.cli.command import tell
 from tripgate.cli.documents import AuditDocument, audit_document
 from tripgate.cli.options import Json, State, example
 from tripgate.cli.output import Column, note, table
@@ -32,7 +32,7 @@ def audit(
     async def fetch(store: Store) -> list[AuditDocument]:
         return [audit_document(entry) for entry in await store.registry.audit(count)]
 
-    present(run(state, fetch), _draw, as_json=as_json)
+    tell(state, fetch, _draw, as_json=as_json)
 
 
 def _draw(entries: list[AuditDocument]) -> "RenderableType":

@@ -33,6 +33,7 @@ Target = Annotated[
     ),
 ]
 WARN_MOST = 8
+WARN = "50,80,95"
 COLUMNS = (
     Column("target"),
     Column("period"),
@@ -43,6 +44,8 @@ COLUMNS = (
     Column("resets"),
     Column("state"),
 )
+TERMS = Column("terms")
+PAST = {"block": "reached", "essentials": "essentials only"}
 
 
 @app.command(
@@ -71,7 +74,7 @@ def set_(
     ] = "block",
     warn: Annotated[
         str, typer.Option("--warn", metavar="PERCENT,…", help="Warn at these levels.")
-    ] = "50,80,95",
+    ] = WARN,
     except_: Annotated[
         str | None,
         typer.Option(
@@ -110,7 +113,7 @@ def set_(
         state,
         Change("cap set", apply),
         lambda read: _of(cap_documents(read, parse_target(read.book, target)), period),
-        lambda cap: _draw([cap]),
+        lambda cap: caps_table([cap]),
         as_json=as_json,
     )
 
@@ -185,7 +188,28 @@ def _of(caps: list[CapDocument], period: Period) -> CapDocument:
 def _draw(caps: list[CapDocument]) -> "RenderableType":
     if not caps:
         return note("no caps: tripgate cap set TARGET 500MB/day sets one")
-    return table(COLUMNS, map(cap_row, caps))
+    return caps_table(caps)
+
+
+def caps_table(caps: list[CapDocument]) -> "RenderableType":
+    """One cap a line; a last column where one of them has terms that are not the usual ones."""
+    terms = [_terms(cap) for cap in caps]
+    if not any(terms):
+        return table(COLUMNS, map(_row, caps))
+    rows = ((*_row(cap), said or "-") for cap, said in zip(caps, terms, strict=True))
+    return table((*COLUMNS, TERMS), rows)
+
+
+def _terms(cap: CapDocument) -> str:
+    """What of a cap differs from what ``cap set`` takes by itself."""
+    warn = ",".join(map(str, cap["warn"]))
+    said = (
+        cap["action"] if cap["action"] != "block" else "",
+        f"except {cap['except']}" if cap["except"] else "",
+        "rolls" if cap["roll"] else "",
+        "" if warn == WARN else f"warn {warn}" if warn else "no warning",
+    )
+    return ", ".join(filter(None, said))
 
 
 def _given(gift: int) -> str:
@@ -195,7 +219,7 @@ def _given(gift: int) -> str:
     return f" ({volume(abs(gift))} {'given' if gift > 0 else 'lent'})"
 
 
-def cap_row(cap: CapDocument) -> tuple[str, ...]:
+def _row(cap: CapDocument) -> tuple[str, ...]:
     return (
         cap["target"],
         cap["period"],
@@ -204,5 +228,5 @@ def cap_row(cap: CapDocument) -> tuple[str, ...]:
         volume(cap["remaining"]),
         bar(cap["used"], cap["limit"]),
         moment(cap["resets_at"]),
-        "reached" if cap["reached"] else "ok",
+        PAST.get(cap["action"], "slowed") if cap["reached"] else "ok",
     )

@@ -1,7 +1,7 @@
 """What commands are made of: show a document, or change the book and show what came of it.
 
 Rules
-1. ``show``: fetch a document, then print it as JSON or draw it.
+1. ``show``: fetch a document, then print it as JSON or draw it, instants in the plan's zone.
 2. ``edit``: load, apply a pure change, compare-and-set, audited. A lost race is run again once,
    where running it again means the same; a second loss is told to the person.
 3. A change that changes nothing writes nothing.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tripgate.cli.cells import in_zone
 from tripgate.cli.documents import Snapshot, snapshot
 from tripgate.cli.failure import Refused
 from tripgate.cli.output import print_json, put
@@ -75,6 +76,29 @@ def present(document: T, draw: Callable[[T], "RenderableType"], *, as_json: bool
         put(draw(document))
 
 
+async def zone(store: Store) -> str:
+    """The plan's zone."""
+    plan = (await store.registry.load())[1].plan
+    return plan.tz if plan else "UTC"
+
+
+def tell(
+    state: Path | None,
+    work: Callable[[Store], Awaitable[T]],
+    draw: Callable[[T], "RenderableType"],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what ``work`` makes of the ledger; for people, with instants in the plan's zone."""
+
+    async def both(store: Store) -> tuple[T, str]:
+        return await work(store), await zone(store)
+
+    document, name = run(state, both)
+    with in_zone(name):
+        present(document, draw, as_json=as_json)
+
+
 def show(
     state: Path | None,
     fetch: Callable[[Snapshot], T],
@@ -87,7 +111,7 @@ def show(
     async def work(store: Store) -> T:
         return fetch(await snapshot(store, now()))
 
-    present(run(state, work), draw, as_json=as_json)
+    tell(state, work, draw, as_json=as_json)
 
 
 async def commit(registry: Registry, change: Change, at: int) -> None:
@@ -117,4 +141,4 @@ def edit(
         await commit(store.registry, change, now())
         return fetch(await snapshot(store, now()))
 
-    present(run(state, work), draw, as_json=as_json)
+    tell(state, work, draw, as_json=as_json)

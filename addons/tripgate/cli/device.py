@@ -7,10 +7,10 @@ import typer
 
 from tripgate.cli.cells import caps, moment, volume
 from tripgate.cli.command import Change, edit, now, show
-from tripgate.cli.documents import DeviceDocument, Snapshot, device_documents, device_named
+from tripgate.cli.documents import DeviceDocument, Snapshot, clients, device_documents, device_named
 from tripgate.cli.names import device_names, person_names
 from tripgate.cli.options import Json, State, example, group
-from tripgate.cli.output import Column, note, table
+from tripgate.cli.output import Column, note, table, together
 from tripgate.core import proxyuser
 from tripgate.core.book import (
     approve_device,
@@ -45,6 +45,7 @@ COLUMNS = (
     Column("device"),
     Column("state"),
     Column("person"),
+    Column("owner"),
     Column("address"),
     Column("last seen"),
     Column("today", figure=True),
@@ -55,7 +56,7 @@ COLUMNS = (
 @app.command("list", epilog=example("tripgate device list"))
 def list_(state: State = None, as_json: Json = False) -> None:
     """All devices, with today's use and their caps."""
-    show(state, device_documents, _draw, as_json=as_json)
+    show(state, device_documents if as_json else clients, _draw, as_json=as_json)
 
 
 @app.command("show", epilog=example("tripgate device show phone"))
@@ -158,9 +159,9 @@ class ProxyUserDocument(TypedDict):
 
 
 def _draw_user(made: ProxyUserDocument) -> "RenderableType":
-    return note(
-        f"{made['device']}: user {made['user']}, secret {made['secret']}\n"
-        "Enter them as the proxy's user name and password; the secret is not shown again."
+    return together(
+        note(f"{made['device']}: user {made['user']}, secret {made['secret']}"),
+        note("Enter them as the proxy's user name and password; the secret is not shown again."),
     )
 
 
@@ -179,6 +180,7 @@ def _row(device: DeviceDocument) -> tuple[str, ...]:
         device["name"],
         device["state"],
         device["person"] or "-",
+        "owner" if device["owner"] else "-",
         device["ip"] or "-",
         moment(device["last_seen"]),
         volume(device["used_today"]),

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from tripgate.cli.cells import instant
-from tripgate.cli.store import Store
+from tripgate.cli.store import WIRE, Store
+from tripgate.core.address import preferred
 from tripgate.core.book import Book, find_device, target_label
 from tripgate.core.limits import cap_states, credit, current, tallied
 from tripgate.core.model import (
+    HOST,
     PLAN,
     Cap,
     CapState,
@@ -26,7 +28,7 @@ from tripgate.core.model import (
 )
 from tripgate.core.period import BY_BOOK, starts
 from tripgate.core.planbook import in_force, row
-from tripgate.core.units import format_rate
+from tripgate.core.units import format_rate, format_window
 from tripgate.ledger.protocol import AuditEntry, Tallies
 
 
@@ -41,7 +43,11 @@ class CapSummary(TypedDict):
     reached: bool
 
 
-class CapDocument(TypedDict):
+Hours = TypedDict("Hours", {"except": str | None})
+"""Hours that do not count, as ``--except`` takes them."""
+
+
+class CapDocument(Hours):
     """A row of ``cap list``. ``given``: what of ``limit`` was given in the present period; below
     zero, lent."""
 
@@ -56,6 +62,7 @@ class CapDocument(TypedDict):
     resets_at: str | None
     reached: bool
     given: int
+    roll: bool
 
 
 class DeviceDocument(TypedDict):
@@ -106,6 +113,7 @@ class PlanDocument(TypedDict):
     unit: str
     clock: str
     uplink: str | None
+    valid_s: int | None
 
 
 class AuditDocument(TypedDict):
@@ -128,6 +136,7 @@ class Snapshot:
     now: int
     trusted: bool
     present: Mapping[str, Any] = field(default_factory=dict)
+    router: bool = False
 
     def used(self, target: Target, period: Period) -> int:
         """Bytes in the present period."""
@@ -148,7 +157,8 @@ async def snapshot(store: Store, now: int) -> Snapshot:
     tallies = await store.ledger.tallies(targets)
     began = starts(book.plan, now)
     caps = cap_states(book, tallies.counters, began, trusted=store.trusted)
-    return Snapshot(book, tallies, began, tuple(caps), now, store.trusted, store.present)
+    router = store.counted == WIRE
+    return Snapshot(book, tallies, began, tuple(caps), now, store.trusted, store.present, router)
 
 
 def cap_document(read: Snapshot, state: CapState) -> CapDocument:
@@ -164,6 +174,8 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
         "resets_at": instant(state.resets_at),
         "reached": state.spent,
         "given": state.given,
+        "roll": state.cap.roll,
+        "except": format_window(state.cap.free) if state.cap.free else None,
     }
 
 
@@ -205,7 +217,7 @@ def device_document(read: Snapshot, device: Device) -> DeviceDocument:
         "person": device.person,
         "state": str(device.state),
         "mac": device.mac,
-        "ip": ips[-1] if ips else None,
+        "ip": preferred(ips),
         "ips": ips,
         "last_seen": instant(read.tallies.seen.get(device.id)),
         "used_today": read.used(target, Period.DAY),
@@ -225,6 +237,12 @@ def device_named(read: Snapshot, name: str) -> DeviceDocument:
 def device_documents(read: Snapshot) -> list[DeviceDocument]:
     devices = sorted(read.book.devices.values(), key=lambda device: device.name)
     return [device_document(read, device) for device in devices]
+
+
+def clients(read: Snapshot) -> list[DeviceDocument]:
+    """The devices for people: in router mode this machine is none, unless it uses the proxy."""
+    apart = {one.id for one in read.book.devices.values() if read.router and HOST in one.identities}
+    return [one for one in device_documents(read) if one["id"] not in apart or one["last_seen"]]
 
 
 def person_document(read: Snapshot, name: str) -> PersonDocument:
@@ -258,6 +276,11 @@ def plan_document(read: Snapshot, target: Target = PLAN) -> PlanDocument:
     return _plan_document(read, plan, used, credit(read.book, target, plan.counted_from))
 
 
+def last_plan(read: Snapshot) -> PlanDocument:
+    """The plan that was put at the end of the row."""
+    return _plan_document(read, read.book.queue[-1], 0)
+
+
 def _plan_document(read: Snapshot, plan: Plan, used: int, given: int = 0) -> PlanDocument:
     remaining = None if plan.volume is None else max(0, plan.volume + given - used)
     return {
@@ -277,6 +300,7 @@ def _plan_document(read: Snapshot, plan: Plan, used: int, given: int = 0) -> Pla
         "unit": plan.unit,
         "clock": "trusted" if read.trusted else "untrusted",
         "uplink": plan.uplink,
+        "valid_s": plan.valid_s,
     }
 
 

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, TypedDict
 
-from tripgate.cli.cells import instant, moment, volume
-from tripgate.cli.command import now, present, run
+from tripgate.cli.cells import expiry, instant, moment, volume
+from tripgate.cli.command import now, tell
 from tripgate.cli.documents import plan_document, snapshot
 from tripgate.cli.options import Json, State
 from tripgate.cli.output import facts
 from tripgate.cli.store import Store
 from tripgate.core.forecast import ENOUGH_H, Forecast
+from tripgate.core.model import Plan
 from tripgate.outlook import outlook
 
 if TYPE_CHECKING:
@@ -28,11 +29,13 @@ class ForecastDocument(TypedDict):
     latest: str | None
     per_day_left: int | None
     per_person_per_day_left: int | None
+    valid_s: int | None
+    start: str
 
 
 def show(state: State = None, as_json: Json = False) -> None:
     """When the plan runs out at the pace of the last seven days, and what a day may take."""
-    present(run(state, read), _draw, as_json=as_json)
+    tell(state, read, _draw, as_json=as_json)
 
 
 async def read(store: Store) -> ForecastDocument:
@@ -41,28 +44,29 @@ async def read(store: Store) -> ForecastDocument:
     seen = await snapshot(store, at)
     left = plan_document(seen)["remaining"]
     made = await outlook(store.ledger, seen.book, seen.tallies.seen, left, at)
-    expires = seen.book.plan.expires_at if seen.book.plan else None
-    return _document(made, left, expires)
+    return _document(made, left, seen.book.plan or Plan())
 
 
-def _document(made: Forecast, remaining: int | None, expires_at: int | None) -> ForecastDocument:
+def _document(made: Forecast, remaining: int | None, plan: Plan) -> ForecastDocument:
     return {
         "enough_data": made.enough,
         "hours_of_data": made.hours,
         "per_day_now": made.daily,
         "remaining": remaining,
-        "expires_at": instant(expires_at),
+        "expires_at": instant(plan.expires_at),
         "exhausted_at": instant(made.exhausted_at),
         "earliest": instant(made.earliest),
         "latest": instant(made.latest),
         "per_day_left": made.per_day,
         "per_person_per_day_left": made.per_person,
+        "valid_s": plan.valid_s,
+        "start": plan.start,
     }
 
 
 def _draw(made: ForecastDocument) -> "RenderableType":
-    few = f"only {made['hours_of_data']} hours of data: a forecast needs {ENOUGH_H}"
-    lasts = "not before it expires" if made["expires_at"] else "not in sight"
+    few = f"not known yet: {made['hours_of_data']} of the {ENOUGH_H} hours of use that it takes"
+    lasts = "not before it expires" if made["valid_s"] else "not in sight"
     end = moment(made["exhausted_at"]) if made["exhausted_at"] else lasts
     between = [moment(one) if one else lasts for one in (made["earliest"], made["latest"])]
     return facts(
@@ -73,7 +77,7 @@ def _draw(made: ForecastDocument) -> "RenderableType":
             ("left", volume(made["remaining"])),
             ("a day left", _open(made["per_day_left"])),
             ("per person", _open(made["per_person_per_day_left"])),
-            ("expires", moment(made["expires_at"])),
+            ("expires", expiry(made["expires_at"], made["valid_s"], made["start"])),
         ]
     )
 

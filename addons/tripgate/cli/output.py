@@ -86,7 +86,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> "Table":
 
 STYLES = {
     **dict.fromkeys(("ok", "approved"), "green"),
-    **dict.fromkeys(("warn", "pending"), "yellow"),
+    **dict.fromkeys(("warn", "pending", "slowed", "essentials only"), "yellow"),
     **dict.fromkeys(("fail", "blocked", "reached", "down", "untrusted"), "red"),
 }
 
@@ -107,6 +107,13 @@ def note(line: str) -> "Text":
     from rich.text import Text
 
     return Text(clean(line, LINE_MOST))
+
+
+def listing(text: str) -> "Text":
+    """The lines of a file, as they are but for what a terminal would obey."""
+    from rich.text import Text
+
+    return Text("\n".join(clean(line, LINE_MOST) for line in text.splitlines()), overflow="fold")
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> "Table":

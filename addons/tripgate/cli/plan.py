@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from tripgate.cli import compare, forecast
-from tripgate.cli.cells import bar, instant, moment, volume
+from tripgate.cli.cells import bar, expiry, instant, moment, volume
 from tripgate.cli.command import Change, edit, now, show
-from tripgate.cli.documents import PlanDocument, Snapshot, plan_document, plan_documents
+from tripgate.cli.documents import PlanDocument, Snapshot, last_plan, plan_document, plan_documents
 from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, facts, table
 from tripgate.cli.when import parse_instant
@@ -191,7 +191,7 @@ def set_(
         return put(book, target, plan), _detail(plan)
 
     change = Change("plan set", apply, again=not next_)
-    edit(state, change, partial(_named, own), _draw, as_json=as_json)
+    edit(state, change, last_plan if next_ else partial(_named, own), _draw, as_json=as_json)
 
 
 @app.command("remove", epilog=example("tripgate plan remove wlan1"))
@@ -244,10 +244,19 @@ def _draw_all(plans: list[PlanDocument]) -> "RenderableType":
 
 
 def _row(plan: PlanDocument) -> tuple[str, ...]:
-    begins = moment(plan["starts_at"]) if plan["starts_at"] else plan["start"]
     unit = plan["unit"]
     sizes = (volume(plan["volume"], unit), volume(plan["used"], unit))
-    return plan["uplink"] or "any", *sizes, begins, moment(plan["expires_at"])
+    return plan["uplink"] or "any", *sizes, _begins(plan), _expires(plan)
+
+
+def _begins(plan: PlanDocument) -> str:
+    if plan["starts_at"]:
+        return moment(plan["starts_at"])
+    return STARTS.get(plan["start"], "not set")
+
+
+def _expires(plan: PlanDocument) -> str:
+    return expiry(plan["expires_at"], plan["valid_s"], plan["start"])
 
 
 def _detail(plan: Plan) -> str:
@@ -261,19 +270,19 @@ def _detail(plan: Plan) -> str:
     return ", ".join([size, length, f"start {begins}", f"{plan.day} days", month, plan.tz, *rest])
 
 
+STARTS = {"first-use": "with the first use", "next": "at the end of the one before"}
 UNTRUSTED = "not trusted: no day, week or month ends until it is set"
 
 
 def _draw(plan: PlanDocument) -> "RenderableType":
     size, unit = plan["volume"], plan["unit"]
     full = f"  {bar(plan['used'], size)}" if size is not None else ""
-    begins = "with the first use" if plan["start"] == "first-use" else "not set"
     rows = [
         ("volume", volume(size, unit)),
         ("used", volume(plan["used"], unit) + full),
         ("left", volume(plan["remaining"], unit)),
-        ("starts", moment(plan["starts_at"]) if plan["starts_at"] else begins),
-        ("expires", moment(plan["expires_at"])),
+        ("starts", _begins(plan)),
+        ("expires", _expires(plan)),
         ("pace", _pace(plan)),
         ("day", f"{plan['day']}, {plan['tz']}; month from day {plan['billing_day']}"),
         ("billing", f"step {volume(plan['step'])}, in {plan['unit']}"),

@@ -8,7 +8,7 @@ import typer
 
 from tripgate import catalogue
 from tripgate.cli.cells import instant, moment, volume
-from tripgate.cli.command import Change, commit, edit, now, present, run
+from tripgate.cli.command import Change, commit, edit, now, tell
 from tripgate.cli.control import ask
 from tripgate.cli.documents import Snapshot, snapshot
 from tripgate.cli.failure import usage
@@ -244,7 +244,7 @@ def _present(state: Path | None, change: Change | None, *, as_json: bool) -> Non
             await commit(store.registry, change, now())
         return await _documents(store, await snapshot(store, now()), pending(state))
 
-    present(run(state, work), _draw, as_json=as_json)
+    tell(state, work, _draw, as_json=as_json)
 
 
 async def _documents(

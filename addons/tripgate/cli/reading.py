@@ -6,7 +6,8 @@ Rules
    ``once``, the beginning of the target's cap). Without it: the plan's start, else everything
    since the first device was seen.
 3. Days are those of the plan's zone, at most as many as the ledger keeps.
-4. Hosts are kept by device and day only, so ``host`` goes with ``device`` and ``person``.
+4. Hosts are kept by device and day only, so ``host`` goes with ``device`` and ``person``, and
+   counts from the beginning of a day, whatever was asked.
 5. A device or person that used nothing has a row too, so that scripts find it.
 """
 
@@ -34,6 +35,7 @@ class UsageDocument(TypedDict):
     """``usage``. Rows have the keys of ``by``, then ``up``, ``down``, ``total`` in bytes.
 
     ``overhead``: bytes of header that are reported, not charged; None where hosts were asked.
+    ``left_out``: bytes in rows that only ``--all`` shows.
     """
 
     since: str | None
@@ -43,6 +45,7 @@ class UsageDocument(TypedDict):
     rows: list[dict[str, Any]]
     total: int
     overhead: int | None
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,15 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
     people = {device.id: device.person for device in devices if device.person}
     found = usage.rows(reading, buckets, question.by, people)
     first = min((device.created_at for device in devices), default=now)
-    begun = max(reading.since, since or first) if question.since is None else reading.since
+    begun = reading.since
+    if question.since is None:
+        begun = max(begun, first if "host" in question.by else since or first)
     rows = _documents(book, question, found, devices)
+    others: list[dict[str, Any]] = []
+    if question.everything or question.target in (None, "plan"):
+        others = await _nobodys(store, book, question.by, since, now)
     if question.everything:
-        rows += await _nobodys(store, book, question.by, since, now)
+        rows += others
     return {
         "since": instant(begun),
         "until": instant(now),
@@ -99,6 +107,7 @@ async def answer(store: Store, question: Question, now: int) -> UsageDocument:
         "rows": rows,
         "total": sum(row["total"] for row in rows),
         "overhead": None if "host" in question.by else sum(row.overhead for row in found),
+        "left_out": 0 if question.everything else sum(row["total"] for row in others),
     }
 
 

@@ -3,14 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict, TypeVar
 
 import typer
 
 from tripgate.cli.command import present
 from tripgate.cli.failure import Mistaken, Refused
 from tripgate.cli.options import Json, State, example, group
-from tripgate.cli.output import Column, note, table
+from tripgate.cli.output import Column, complain, listing, note, table, together
 from tripgate.statefolder import LEASES, SYSTEM, group_id
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class StepDocument(TypedDict):
 
     path: str
     state: str
+    text: NotRequired[str | None]
+    """What ``plan`` would write, without keys; None for what would be taken back."""
 
 
 @app.command("plan", epilog=example("tripgate router plan --lan wlan0 --uplink usb0"))
@@ -74,11 +76,17 @@ def plan(
     root: Root = Path("/"),
     as_json: Json = False,
 ) -> None:
-    """Which files apply would install; nothing is changed."""
+    """What apply would install, file by file, without keys; nothing is changed."""
+    from tripgate.core.hostapdconf import without_keys
     from tripgate.kernel import systemfiles
 
-    wanted = _wanted(state, lan=lan, uplink=uplink, subnet=subnet, config=config)
-    _show(_tried(lambda: systemfiles.plan(root, wanted)), as_json=as_json)
+    wanted = _wanted(root, state, lan=lan, uplink=uplink, subnet=subnet, config=config)
+    steps = _tried(lambda: systemfiles.plan(root, wanted))
+    texts = {file.path: without_keys(file.text) for file in wanted}
+    documents = _documents(steps)
+    for step, document in zip(steps, documents, strict=True):
+        document["text"] = texts.get(step.path)
+    present(documents, _draw_plan, as_json=as_json)
 
 
 @app.command("apply", epilog=example("tripgate router apply --lan wlan0 --uplink usb0"))
@@ -95,7 +103,7 @@ def apply(
     """Install the files and start the services. Twice changes nothing."""
     from tripgate.kernel import systemd, systemfiles
 
-    wanted = _wanted(state, lan=lan, uplink=uplink, subnet=subnet, config=config)
+    wanted = _wanted(root, state, lan=lan, uplink=uplink, subnet=subnet, config=config)
     _need_root(root)
     steps = _tried(lambda: systemfiles.apply(root, wanted, force=force))
     if systemd.here(root):
@@ -148,15 +156,23 @@ def _need_root(root: Path) -> None:
         raise Refused("this changes the system: run it as root (sudo tripgate router …)")
 
 
-def _wanted(state: Path | None, **options: object) -> "list[SystemFile]":
+def _wanted(root: Path, state: Path | None, **options: object) -> "list[SystemFile]":
     from tripgate.core.systemfiles import files
     from tripgate.settings import SettingsError, load
 
     try:
         settings = load(mode="router", state=state or SYSTEM, **options)
-        return files(_router(settings))
+        found = files(_router(settings))
     except (SettingsError, ValueError) as error:
         raise Mistaken(str(error)) from error
+    _warn_without(root / "sys/class/net", settings.lan or "")
+    return found
+
+
+def _warn_without(interfaces: Path, lan: str) -> None:
+    """It may be plugged in later, so it is no mistake. An image's root has no interfaces."""
+    if interfaces.is_dir() and not (interfaces / lan).exists():
+        complain(f"warning: this machine has no interface {lan} now: `ip link` lists those it has")
 
 
 def _router(settings: "Settings") -> "Router":
@@ -211,10 +227,21 @@ def _command(settings: "Settings") -> tuple[str, ...]:
 
 
 def _show(steps: "list[Step]", *, as_json: bool) -> None:
-    documents: list[StepDocument] = [
-        {"path": f"/{step.path}", "state": step.state} for step in steps
-    ]
-    present(documents, _draw, as_json=as_json)
+    present(_documents(steps), _draw, as_json=as_json)
+
+
+def _documents(steps: "list[Step]") -> list[StepDocument]:
+    return [{"path": f"/{step.path}", "state": step.state} for step in steps]
+
+
+def _draw_plan(steps: list[StepDocument]) -> "RenderableType":
+    """The files, then what is in each."""
+    parts = [_draw(steps)]
+    for step in steps:
+        text = step.get("text")
+        if text is not None:
+            parts += [note(""), note(f"==> {step['path']} <=="), listing(text)]
+    return together(*parts)
 
 
 def _draw(steps: list[StepDocument]) -> "RenderableType":

@@ -50,12 +50,13 @@ def _draw(status: dict[str, Any]) -> "RenderableType":
         ("clock", _text(status.get("clock"))),
         ("flows", _text(status.get("flows"))),
         ("devices", _text(status.get("devices"))),
-        ("uplink", "  ".join(f"{key} {_volume(uplink.get(key))}" for key in UPLINK)),
+        ("uplink", "  ".join(f"{key} {_volume(uplink.get(key))}" for key in UPLINK) + SINCE),
         ("up for", _span(status.get("uptime_s"))),
     ]
     return facts(rows)
 
 
+SINCE = "  since the start"
 UPLINK = ("up", "down", "unattributed")
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import typer
 
 from tripgate.cli.cells import instant, moment, volume
-from tripgate.cli.command import Change, commit, now, present, run
+from tripgate.cli.command import Change, commit, now, tell
 from tripgate.cli.control import ask
 from tripgate.cli.failure import Refused
 from tripgate.cli.names import device_names
@@ -59,7 +59,7 @@ def show(state: State = None, as_json: Json = False) -> None:
     async def work(store: Store) -> list[UplinkDocument]:
         return _documents((await store.registry.load())[1], live)
 
-    present(run(state, work), _draw, as_json=as_json)
+    tell(state, work, _draw, as_json=as_json)
 
 
 @app.command(
@@ -107,7 +107,7 @@ def login(
         name = find_device(book, book.login.device).name
         return {"device": name, "until": instant(book.login.until)}
 
-    present(run(state, work), _draw_login, as_json=as_json)
+    tell(state, work, _draw_login, as_json=as_json)
 
 
 def _set(name: str | None, free: bool, state: Any, *, as_json: bool) -> None:
@@ -122,7 +122,7 @@ def _set(name: str | None, free: bool, state: Any, *, as_json: bool) -> None:
         await commit(store.registry, Change(action, apply), now())
         return _documents((await store.registry.load())[1], live)
 
-    present(run(state, work), _draw, as_json=as_json)
+    tell(state, work, _draw, as_json=as_json)
 
 
 def _live(state: Any) -> dict[str, Any]:

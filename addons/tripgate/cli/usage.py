@@ -4,13 +4,14 @@ Figures are bytes on the upstream sockets, HTTP heads and TLS records included; 
 adds in headers of its own is reported beside them.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tripgate.cli import failure
-from tripgate.cli.cells import bar, moment, volume
-from tripgate.cli.command import now, present, run
+from tripgate.cli.cells import bar, in_zone, moment, volume
+from tripgate.cli.command import now, run, tell, zone
 from tripgate.cli.names import target_names
 from tripgate.cli.options import Json, State, Watch, example
 from tripgate.cli.output import Column, note, table, together
@@ -71,12 +72,13 @@ def usage(
         async def frame() -> "RenderableType":
             return _draw(await fetch(store))
 
-        await refresh(frame)
+        with in_zone(await zone(store)):
+            await refresh(frame)
 
     if watch:
         run(state, live)
     else:
-        present(run(state, fetch), _draw, as_json=as_json)
+        tell(state, fetch, _draw, as_json=as_json)
 
 
 def _draw(document: UsageDocument) -> "RenderableType":
@@ -86,11 +88,6 @@ def _draw(document: UsageDocument) -> "RenderableType":
         *(Column(name, figure=True) for name in ("up", "down", "total")),
         Column("share"),
     ]
-    overhead = document["overhead"]
-    beside = f"; headers beside that {volume(overhead)}" if overhead else ""
-    caption = (
-        f"{volume(total)} since {moment(document['since'])}, {KIND_TEXT[document['kind']]}{beside}"
-    )
     rows = (
         [
             *(row[name] or "-" for name in by),
@@ -99,7 +96,18 @@ def _draw(document: UsageDocument) -> "RenderableType":
         ]
         for row in document["rows"]
     )
-    return together(table(columns, rows), note(caption))
+    return together(table(columns, rows), *map(note, _captions(document)))
+
+
+def _captions(document: UsageDocument) -> Iterator[str]:
+    """What the figures are, from when on, and what is not among them."""
+    overhead, kind = document["overhead"], KIND_TEXT[document["kind"]]
+    beside = f"; headers beside that {volume(overhead)}" if overhead else ""
+    yield f"{volume(document['total'])} since {moment(document['since'])}, {kind}{beside}"
+    if "host" in document["by"]:
+        yield "hosts are kept by day: they count from the beginning of the first one"
+    if document["left_out"]:
+        yield f"{volume(document['left_out'])} more with --all"
 
 
 KIND_TEXT = {

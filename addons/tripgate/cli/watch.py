@@ -3,11 +3,12 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
 
-from tripgate.cli.output import console, put
+from tripgate.cli.output import console, put, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,7 +23,8 @@ def refuse_json_watch(*, as_json: bool, watch: bool) -> None:
 
 
 async def refresh(frame: Callable[[], Awaitable["RenderableType"]]) -> None:
-    """Show ``frame()`` each second: in place on a terminal, one after the other elsewhere."""
+    """Show ``frame()`` each second: in place on a terminal; elsewhere one after the other, each
+    below a line with the time."""
     from rich.live import Live
 
     stop = asyncio.Event()
@@ -31,10 +33,15 @@ async def refresh(frame: Callable[[], Awaitable["RenderableType"]]) -> None:
     screen = console()
     first = await frame()
     if not screen.is_terminal:
-        await _repeat(stop, frame, first, put)
+        await _repeat(stop, frame, first, _put_stamped)
         return
     with Live(first, console=screen, auto_refresh=False) as live:
         await _repeat(stop, frame, first, lambda drawn: live.update(drawn, refresh=True))
+
+
+def _put_stamped(drawn: "RenderableType") -> None:
+    say(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    put(drawn)
 
 
 async def _repeat(

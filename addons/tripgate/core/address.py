@@ -11,6 +11,7 @@ Rules
 
 import functools
 import ipaddress
+from collections.abc import Sequence
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -55,6 +56,19 @@ REFUSED = tuple(str(one) for one in (*_NOWHERE, *_LOOPBACK, *_LINK_LOCAL, *_PRIV
 def is_private(address: IPAddress) -> bool:
     """True for what is private or unique-local: a LAN's, behind the uplink too."""
     return _within(unwrap(address), _PRIVATE)
+
+
+def preferred(texts: Sequence[str]) -> str | None:
+    """Which of a host's addresses people are shown: its IPv4 one, else a global one, else a
+    unique-local one, and link-local last; the last in line among equals."""
+    return max(reversed(texts), key=_worth, default=None)
+
+
+def _worth(text: str) -> int:
+    address = parse(text)
+    if address.is_link_local:
+        return 0
+    return 3 if address.version == 4 else 1 if is_private(address) else 2
 
 
 def client_allowed(address: IPAddress) -> bool:

@@ -21,6 +21,7 @@ PERSONS_MOST = 128
 
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_SECRET = re.compile(r"^(sae_password=|wpa_passphrase=|keyid=\S+ [0-9a-f:]{17} ).*$", re.MULTILINE)
 _KEYID = re.compile(rf"[a-z0-9-]{{1,{KEYID_MOST}}}")
 _KEY = re.compile(r"[!-{}~][ -{}~]{6,61}[!-{}~]")
 _ELEMENTS = re.compile(r"(?:[0-9a-f]{2}){2,257}")
@@ -104,6 +105,11 @@ def psk_text(point: AccessPoint) -> str:
     """``wpa_psk_file``: the keys of persons, any station; secret."""
     lines = (f"keyid={keyid} 00:00:00:00:00:00 {key}" for keyid, key in point.persons.items())
     return "\n".join([*lines, ""])
+
+
+def without_keys(written: str) -> str:
+    """A file of ours as anybody may read it: the keys in it are left out."""
+    return _SECRET.sub(r"\1(hidden)", written)
 
 
 def _octets(ssid: str) -> bytes:

@@ -57,6 +57,8 @@ GUESTS = "guests"
 NOBODYS = (GATEWAY, UNATTRIBUTED)
 """In place of a device id: the box's own traffic, packets without an owner. The plan pays."""
 
+HOST = "host"
+"""The identity of the gateway's own machine."""
 FORGOTTEN = "(forgotten)"
 """In place of a device id: all that forgotten devices used."""
 

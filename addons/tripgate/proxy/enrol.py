@@ -9,14 +9,13 @@ from tripgate.clock import Clock
 from tripgate.core import book, guests
 from tripgate.core.book import Book
 from tripgate.core.folding import folds
-from tripgate.core.model import Device, DeviceState
+from tripgate.core.model import HOST, Device, DeviceState
 from tripgate.ledger.protocol import Edit, LedgerDown
 from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.gate import Client
 
 TRIES = 8
 THIS_MACHINE = "this-machine"
-HOST = "host"
 
 
 class Enroller:
