@@ -241,6 +241,7 @@ class Router:
                 "up": counted[name].up if name in counted else 0,
                 "down": counted[name].down if name in counted else 0,
                 "active": name in used,
+                "link": "down" if name in self.doors.dead else "up",
             }
             for name in dict.fromkeys((*used, *counted))
         }

@@ -79,6 +79,20 @@ def test_a_gateway_that_does_not_answer_is_a_failure(durable: World) -> None:
         assert found(durable, "gateway", 1)["detail"] == "runs and does not answer"
 
 
+@pytest.mark.parametrize(
+    ("links", "result"),
+    [(("down",), "fail"), (("down", "up"), "warn"), (("down", "down"), "fail"), (("up",), "ok")],
+)
+def test_an_uplink_that_is_down_is_named(
+    durable: World, links: tuple[str, ...], result: str
+) -> None:
+    uplinks = {f"up{number}": {"link": link} for number, link in enumerate(links)}
+    with gateway(durable.state, uplinks=uplinks):
+        one = found(durable, "uplink", 1 if result == "fail" else 0)
+    assert one["result"] == result
+    assert ("no carrier or default route" in one["detail"]) is (result != "ok")
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_port_that_is_taken_names_the_option(empty: World, option: str) -> None:
     at = os.environ[f"TRIPGATE_{option.upper()}"]

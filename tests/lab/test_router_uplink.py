@@ -1,6 +1,7 @@
 """The uplink of a running router: what it costs, and the portal behind it."""
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,19 @@ def test_a_login_at_the_uplinks_portal_ends_after_its_time(lab: Lab, gateway: Pr
     wait_until(lambda: not gateway.reaches(1, PORTAL), "the end of the login", 15)
     assert curl(lab, 1, f"http://{PORTAL}/1000").stdout.startswith("000")
     assert gateway.reaches(1)
+
+
+def test_an_uplink_that_is_down_is_named_and_comes_again(lab: Lab, gateway: Product) -> None:
+    assert gateway.json("uplink", "show")[0]["link"] == "up"
+    lab._ip(lab.gateway, "link set wan0 down")
+    wait_until(lambda: gateway.json("uplink", "show")[0]["link"] == "down", "a dead uplink", 5)
+    assert "wan0 down" in gateway.run("status")
+    said = json.loads(gateway.cli("doctor", "--json").stdout)["checks"]
+    (one,) = (check for check in said if check["check"] == "uplink")
+    assert (one["result"], one["detail"]) == ("fail", "wan0 has no carrier or default route")
+    lab._ip(lab.gateway, "link set wan0 up")
+    lab._ip(lab.gateway, f"route replace default via {WAN4}.1")
+    wait_until(lambda: gateway.json("uplink", "show")[0]["link"] == "up", "the uplink again", 5)
 
 
 def test_on_an_unmetered_uplink_caps_rest_and_counting_goes_on(lab: Lab, gateway: Product) -> None:

@@ -35,11 +35,13 @@ COLUMNS = (
 
 class UplinkDocument(TypedDict):
     """A row of ``uplink show``. ``up``, ``down``: L3 bytes since the gateway started, None where
-    nobody counts them."""
+    nobody counts them. ``link``: ``down`` without carrier or default route; None where no gateway
+    looks at it."""
 
     name: str
     active: bool
     metered: bool
+    link: str | None
     up: int | None
     down: int | None
 
@@ -145,6 +147,7 @@ def _documents(book: Book, live: dict[str, Any]) -> list[UplinkDocument]:
             "name": name,
             "active": bool(live.get(name, {}).get("active", not live)),
             "metered": name not in book.unmetered,
+            "link": live.get(name, {}).get("link"),
             "up": live.get(name, {}).get("up"),
             "down": live.get(name, {}).get("down"),
         }
@@ -160,7 +163,7 @@ def _row(row: UplinkDocument) -> tuple[str, ...]:
     figures = [volume(one) if one is not None else "-" for one in (row["up"], row["down"])]
     return (
         row["name"],
-        "in use" if row["active"] else "away",
+        "down" if row["link"] == "down" else "in use" if row["active"] else "away",
         "metered" if row["metered"] else "nothing",
         *figures,
     )

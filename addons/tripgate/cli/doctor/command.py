@@ -33,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     redis.redis,
     sysctls.sysctls,
     network.gateway,
+    network.uplinks,
     network.ports,
     router.router,
 )

@@ -12,6 +12,7 @@ import errno
 import socket
 
 from tripgate.cli.doctor.finding import Finding, Machine, fail, ok, warn
+from tripgate.cli.status import dead_uplinks
 from tripgate.core.endpoint import Endpoint
 
 ANSWER_S = 2.0
@@ -30,6 +31,25 @@ async def gateway(machine: Machine) -> list[Finding]:
     if machine.status.get("ledger") != "up":
         return [fail("gateway", "runs without its ledger: nothing passes", "see the line redis")]
     return [ok("gateway", f"runs, version {machine.status.get('version')}")]
+
+
+async def uplinks(machine: Machine) -> list[Finding]:
+    """Has a running router's uplink a carrier and a way out? One of several that is down is no
+    failure."""
+    said = (machine.status or {}).get("uplinks")
+    names = list(said) if isinstance(said, dict) else []
+    dead = dead_uplinks(machine.status or {})
+    if not names:
+        return []
+    if not dead:
+        return [ok("uplink", f"{', '.join(names)}: with carrier and default route")]
+    make = fail if len(dead) == len(names) else warn
+    mend = (
+        "plug the cable or the modem in, join the Wi-Fi, bring it up: `ip link set NAME up`, and "
+        "see that it gets an address (DHCP)"
+    )
+    one = "have" if len(dead) > 1 else "has"
+    return [make("uplink", f"{', '.join(dead)} {one} no carrier or default route", mend)]
 
 
 async def ports(machine: Machine) -> list[Finding]:
