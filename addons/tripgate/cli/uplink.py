@@ -74,7 +74,8 @@ def metered(name: Name = None, state: State = None, as_json: Json = False) -> No
 
 @app.command("unmetered", epilog=example("tripgate uplink unmetered --name wlan1"))
 def unmetered(name: Name = None, state: State = None, as_json: Json = False) -> None:
-    """Its bytes cost nothing: caps and pauses rest while no other is in use. Counting goes on."""
+    """Its bytes cost nothing: caps and pauses rest while no other is in use. Counting goes on, and
+    so do policies with hours (--daily)."""
     _set(name, True, state, as_json=as_json)
 
 
