@@ -76,6 +76,7 @@ CAP = {
     "resets_at": (Instant, None),
     "reached": bool,
     "given": int,
+    "needed": int,
 }
 PLAN = {
     "volume": (int, None),

@@ -43,7 +43,7 @@ class CapSummary(TypedDict):
 
 class CapDocument(TypedDict):
     """A row of ``cap list``. ``given``: what of ``limit`` was given in the present period; below
-    zero, lent."""
+    zero, lent. ``needed``: what must be given before anything passes; 0 where it passes."""
 
     target: str
     period: str
@@ -56,6 +56,7 @@ class CapDocument(TypedDict):
     resets_at: str | None
     reached: bool
     given: int
+    needed: int
 
 
 class DeviceDocument(TypedDict):
@@ -164,6 +165,7 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
         "resets_at": instant(state.resets_at),
         "reached": state.spent,
         "given": state.given,
+        "needed": state.needed,
     }
 
 
