@@ -39,6 +39,7 @@ def test_set_prints_the_cap_with_the_keys_of_the_contract(family: World) -> None
         "warn": [50, 80, 95],
         "reached": False,
         "given": 0,
+        "needed": 0,
     }
     assert resets.endswith("T00:00:00Z")
     assert family.json("cap", "list") == [{**cap, "resets_at": resets}]
