@@ -3,6 +3,7 @@
 Book, desk and presence are the real ones; the kernel's maps only remember what they were told.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +17,7 @@ from tripgate.core.leasefile import DhcpLease
 from tripgate.core.model import DeviceState
 from tripgate.core.presence import Presence
 from tripgate.core.routerspec import Station
+from tripgate.ending import end_all
 from tripgate.lan import Lan
 from tripgate.proxy.enrol import Enroller
 
@@ -33,8 +35,16 @@ class Maps:
 class LanWorld:
     """An approved phone with a leased address, and two guests who wait for approval."""
 
-    def __init__(self, lan: Lan, cut: list[IPAddress]) -> None:
-        self.lan, self.cut = lan, cut
+    def __init__(self, lan: Lan, cut: list[IPAddress], desks: World) -> None:
+        self.lan, self.cut, self._desks = lan, cut, desks
+
+    async def entered(self, mac: str) -> bool:
+        """Whether ``mac`` is a device of the book, once all that wait are entered."""
+        self.lan.follow()
+        entering = asyncio.ensure_future(self.lan.enrol())
+        await asyncio.sleep(0.05)
+        await end_all([entering])
+        return book.device_by_identity(self._desks.desk.book, f"mac:{mac}") is not None
 
     def hears(self, address: IPAddress, mac: str) -> None:
         """The neighbour table names ``mac`` for ``address``."""
@@ -56,7 +66,7 @@ async def world(tmp_path: Path) -> AsyncIterator[LanWorld]:
     enroller = Enroller(desks.desk, desks.clock)
     lan = Lan(desks.desk, enroller, Maps(), cut.append, Presence())
     lan.take(lan.presence.leases({V4: DhcpLease(PHONE, V4, None)}, 0.0))
-    made = LanWorld(lan, cut)
+    made = LanWorld(lan, cut, desks)
     for address, mac in ((V4, PHONE), (GUEST4, GUEST), (OTHER4, OTHER)):
         made.hears(address, mac)
     cut.clear()
@@ -88,3 +98,15 @@ async def test_a_device_that_is_let_in_has_a_limit_of_its_own(world: LanWorld) -
 @pytest.mark.parametrize("address", [GUEST4, OTHER4, ip_address("10.77.0.99")])
 async def test_those_who_are_not_let_in_are_one_crowd(world: LanWorld, address: IPAddress) -> None:
     assert world.lan.crowd_of(str(address)) == ""
+
+
+@pytest.mark.parametrize("address", ["10.77.0.9", "fd77::9", "2001:db8::9"])
+async def test_a_switch_with_a_link_local_address_is_a_device_once_it_has_another(
+    world: LanWorld, address: str
+) -> None:
+    switch = "06:00:00:00:00:0d"
+    for alone in ("fe80::d", "169.254.3.4"):
+        world.hears(ip_address(alone), switch)
+    assert not await world.entered(switch)
+    world.hears(ip_address(address), switch)
+    assert await world.entered(switch)

@@ -13,6 +13,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
+from typing import NamedTuple
 
 from tripgate.core.dnsmasqconf import CAPTIVE_PORT, RESOLVER_PORT, Lan
 from tripgate.core.routerspec import RouterSpec, Station
@@ -50,6 +51,8 @@ class Doors:
         self.uplinks: tuple[str, ...] = ()
         self.sessions: Mapping[str, str] = {}
         """Which session of each uplink is going on (:func:`addresses.sessions`)."""
+        self.dead: frozenset[str] = frozenset()
+        """Uplinks without carrier or default route."""
         self.counters: KernelCounters
         self.posted: PostedPage
         self.lan: Lan
@@ -77,6 +80,7 @@ class Doors:
         routes.apply(self.link)
         self.uplinks = self._find_uplinks()
         self.sessions = addresses.sessions(self.uplinks)
+        self._tell_dead(addresses.dead(self.uplinks))
         self.lan = self._lan(gateway)
         wanted = [one for one in (self.lan.v4, self.lan.v6) if one is not None]
         there = addresses.interfaces(self.link)
@@ -219,8 +223,9 @@ class Doors:
             self.look()
             try:
                 before = self.uplinks, self.sessions
-                found, self.sessions = await unbroken(asyncio.to_thread(self._look_at_links))
-                self.uplinks = found or self.uplinks
+                seen = await unbroken(asyncio.to_thread(self._look_at_links))
+                self.uplinks, self.sessions = seen.uplinks, seen.sessions
+                self._tell_dead(seen.dead)
                 if before != (self.uplinks, self.sessions):
                     self.moved()
                 if self._spec() != self._applied:
@@ -228,9 +233,17 @@ class Doors:
             except OSError as error:
                 log.warning("the links cannot be looked at: %s", error)
 
-    def _look_at_links(self) -> tuple[tuple[str, ...], Mapping[str, str]]:
-        """The uplinks that there are now, with their sessions; the guard and the uplinks' settings
-        are seen to."""
+    def _tell_dead(self, dead: frozenset[str]) -> None:
+        """Remember which uplinks carry nothing; each is told when that begins and when it ends."""
+        for name in sorted(dead - self.dead):
+            log.warning("uplink %s has no carrier or default route: nothing goes by it", name)
+        for name in sorted(self.dead - dead):
+            log.info("uplink %s is there again", name)
+        self.dead = dead
+
+    def _look_at_links(self) -> "Seen":
+        """The uplinks as they are now; the guard and the uplinks' settings are seen to. With none
+        at all (``auto``) those that there were stay."""
         if not routes.intact(self.link):
             log.warning("another tool has changed the routing rules: putting them right")
             routes.apply(self.link)
@@ -238,4 +251,13 @@ class Doors:
         found = self._find_uplinks()
         for name in found:
             tune_uplink(self._recorded, name)
-        return found, addresses.sessions(found)
+        uplinks = found or self.uplinks
+        return Seen(uplinks, addresses.sessions(found), addresses.dead(uplinks))
+
+
+class Seen(NamedTuple):
+    """One look at the uplinks."""
+
+    uplinks: tuple[str, ...]
+    sessions: Mapping[str, str]
+    dead: frozenset[str]

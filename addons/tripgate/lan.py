@@ -2,7 +2,9 @@
 
 Rules
 1. A MAC that the book does not know is entered as ``pending``, one after the other: a flood of
-   made-up MACs waits in a queue of ``QUEUE_MOST`` and costs one edit each.
+   made-up MACs waits in a queue of ``QUEUE_MOST`` and costs one edit each. One that has nothing but
+   link-local addresses (a switch, a bridge) is no device before it has another address or comes to
+   the portal.
 2. The kernel knows every device's MACs and slot; *open* are approved devices that have data left.
    Everything else is closed, also while anything here fails.
 3. An address that moves to another MAC ends what was open on it, at once.
@@ -84,11 +86,18 @@ class Lan:
                     pass
 
     def _meet(self, mac: str) -> None:
-        if mac in self._queued or device_by_identity(self._desk.book, identity(mac)) is not None:
+        if not self._settled(mac) or mac in self._queued:
+            return
+        if device_by_identity(self._desk.book, identity(mac)) is not None:
             return
         with contextlib.suppress(asyncio.QueueFull):
             self._unknown.put_nowait(mac)
             self._queued.add(mac)
+
+    def _settled(self, mac: str) -> bool:
+        """Rule 1: it has an address that goes beyond its link."""
+        host = self.presence.hosts.get(mac)
+        return host is not None and not all(one.is_link_local for one in host.addresses)
 
     async def enrol(self) -> None:
         """Enter unknown MACs into the book, until cancelled."""

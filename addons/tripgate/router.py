@@ -21,7 +21,7 @@ from tripgate.doors import TPROXY_PORT, Doors
 from tripgate.ending import end_all
 from tripgate.kernel import conntrack, dnsmasq, hostapd
 from tripgate.kernel.boxdrain import BoxDrain
-from tripgate.kernel.children import Child, Spec
+from tripgate.kernel.children import Child, Spec, recorded_as
 from tripgate.kernel.dnslog import DnsLog
 from tripgate.kernel.lanwatch import LanWatch
 from tripgate.lan import Lan
@@ -132,7 +132,11 @@ class Router:
             canaries=dns.canaries,
         )
         folder = self._folder.path
-        self._resolver = await self._start(dnsmasq.resolver(told, folder), names), told
+        for running in (replace(told, rebind=True), told):  # it may have been left in a login
+            spec = dnsmasq.resolver(running, folder)
+            if recorded_as(folder, spec):
+                break
+        self._resolver = await self._start(spec, names), running
         await self._start(dnsmasq.captive(lan, CAPTIVE_PORT, folder), None)
         if self.settings.hotspot is not None:
             control = folder / "hostapd"
@@ -241,6 +245,7 @@ class Router:
                 "up": counted[name].up if name in counted else 0,
                 "down": counted[name].down if name in counted else 0,
                 "active": name in used,
+                "link": "down" if name in self.doors.dead else "up",
             }
             for name in dict.fromkeys((*used, *counted))
         }

@@ -11,11 +11,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tripgate import __version__, catalogue
+from tripgate import __version__, catalogue, lastrun
 from tripgate.clock import Clock
 from tripgate.core.book import Book
 from tripgate.drainwatch import DrainWatch
 from tripgate.ending import Ending, end_all, unbroken
+from tripgate.lastrun import LastRun
 from tripgate.ledger.embedded import EmbeddedServer
 from tripgate.ledger.journal import Journal
 from tripgate.ledger.progress import Progress, boot_id
@@ -111,6 +112,8 @@ class Gateway:
         self.ending.then("the state folder", lock.close)
         before = self.folder.read_identity()
         gateway = before.gateway if before else secrets.token_hex(8)
+        lastrun.write(self.folder, self._last_run())
+        self.ending.then("the note of the end", lambda: lastrun.end(self.folder))
         if self.router is not None:
             self.ending.then("the rules and what they need", self.router.put_back)
             await self.router.shut(gateway)
@@ -239,6 +242,19 @@ class Gateway:
         """Its own addresses by option, as :func:`parse_endpoint` reads them."""
         options = ("listen", "socks", "portal", "metrics")
         return {name: str(getattr(self.settings, name) or "off") for name in options}
+
+    def _last_run(self) -> LastRun:
+        options = self.settings
+        return LastRun(
+            mode=options.mode,
+            boot=lastrun.this_boot(),
+            listens=self._listens(),
+            lan=options.lan,
+            uplink=options.uplink,
+            services=options.services,
+            trust=options.clock.trust,
+            redis=options.redis is not None,
+        )
 
     def _configured(self) -> frozenset[int]:
         options = self.settings

@@ -78,6 +78,7 @@ CAP = {
     "given": int,
     "roll": bool,
     "except": (str, None),
+    "needed": int,
 }
 PLAN = {
     "volume": (int, None),

@@ -35,6 +35,21 @@ def test_give_raises_the_limit_and_leaves_the_use(family: World) -> None:
     assert caps(family)["device:phone"] == (15 * MB, 4 * MB, 11 * MB)
 
 
+@pytest.mark.parametrize(
+    ("gift", "says"),
+    [("5MB", "31.1 MB more are needed before phone may go on (day cap)"), ("40MB", "")],
+)
+def test_a_gift_that_is_too_small_says_what_is_needed(family: World, gift: str, says: str) -> None:
+    family.used(next(iter(family.book.devices)), 0, 42 * MB)
+    said = family.run("give", "phone", gift)
+    assert says in said
+    assert ("needed" in said) is bool(says)
+    assert (caps(family)["device:phone"][2] == 0) is bool(says)
+    family.run("give", "phone", "31.1MB")
+    (cap,) = (cap for cap in family.json("cap", "list") if cap["target"] == "device:phone")
+    assert (cap["needed"], cap["reached"]) == (0, False)
+
+
 def test_lend_moves_allowance(family: World) -> None:
     family.json("lend", "phone", "tablet", "6MB")
     assert caps(family) == {

@@ -41,6 +41,7 @@ def test_set_prints_the_cap_with_the_keys_of_the_contract(family: World) -> None
         "given": 0,
         "roll": False,
         "except": None,
+        "needed": 0,
     }
     assert resets.endswith("T00:00:00Z")
     assert family.json("cap", "list") == [{**cap, "resets_at": resets}]

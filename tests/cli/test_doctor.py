@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import redis
 from tests.cli.conftest import World
 from tests.cli.gateways import gateway
 from tests.servers import DURABLE, running, valkey_program
+from tripgate import lastrun
 from tripgate.cli.doctor import router, software, sysctls
 from tripgate.cli.doctor.finding import ok
+from tripgate.lastrun import LastRun, this_boot
 from tripgate.statefolder import StateFolder
 
 OPTIONS = ("listen", "socks", "portal", "metrics")
@@ -77,6 +80,78 @@ def test_a_gateway_without_its_ledger_is_a_failure(durable: World) -> None:
 def test_a_gateway_that_does_not_answer_is_a_failure(durable: World) -> None:
     with StateFolder(durable.state).locked():
         assert found(durable, "gateway", 1)["detail"] == "runs and does not answer"
+
+
+def router_run(**changed: Any) -> LastRun:
+    """A router that was killed a moment ago."""
+    listens = {"listen": "off", "socks": "off"}
+    return replace(LastRun("router", this_boot(), listens, "lan9", "up9", trust="host"), **changed)
+
+
+@pytest.mark.parametrize(
+    ("run", "code", "says"),
+    [
+        (router_run(), 1, "the gateway ended uncleanly, the LAN is closed"),
+        (router_run(services="system", ended=True), 0, "the gateway stopped, the LAN is closed"),
+        (router_run(ended=True), 0, "not running"),
+        (router_run(boot="before", ended=True), 0, "not running"),
+        (LastRun("explicit", this_boot()), 0, "not running; it ended uncleanly"),
+    ],
+)
+def test_what_the_last_gateway_left_is_told(
+    empty: World, run: LastRun, code: int, says: str
+) -> None:
+    leave(empty.state, run)
+    report = json.loads(empty.cli("doctor", "--json").out)["checks"]
+    (one,) = (one for one in report if one["check"] == "gateway")
+    assert one["detail"].startswith(says)
+    assert (one["result"] == "fail") is (code == 1)
+
+
+def test_after_router_remove_nothing_is_closed(empty: World) -> None:
+    leave(empty.state, router_run(services="system"))
+    lastrun.end(StateFolder(empty.state), opened=True)
+    assert found(empty, "gateway", 0)["detail"] == "not running"
+
+
+def test_the_last_start_is_looked_at_and_not_the_defaults(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in OPTIONS:
+        monkeypatch.delenv(f"TRIPGATE_{name.upper()}")
+    leave(empty.state, router_run(ended=True))
+    report = json.loads(empty.cli("doctor", "--json").out)["checks"]
+    told = {one["check"]: one["detail"] for one in report}
+    assert (told["port listen"], told["port socks"]) == ("off", "off")
+    assert told["settings"].endswith("as the gateway was last started (router)")
+    assert "not synchronised" not in told["clock"]
+
+
+def test_a_damaged_note_of_the_last_start_is_none(empty: World) -> None:
+    leave(empty.state, router_run())
+    for text in ("", "[]", "{}", '{"mode": 1, "boot": "b"}', "[" * 9000):
+        (empty.state / lastrun.FILE).write_text(text)
+        assert lastrun.read(StateFolder(empty.state)) is None
+
+
+def leave(state: Path, run: LastRun) -> None:
+    """As a gateway left it."""
+    StateFolder(state).create()
+    lastrun.write(StateFolder(state), run)
+
+
+@pytest.mark.parametrize(
+    ("links", "result"),
+    [(("down",), "fail"), (("down", "up"), "warn"), (("down", "down"), "fail"), (("up",), "ok")],
+)
+def test_an_uplink_that_is_down_is_named(
+    durable: World, links: tuple[str, ...], result: str
+) -> None:
+    uplinks = {f"up{number}": {"link": link} for number, link in enumerate(links)}
+    with gateway(durable.state, uplinks=uplinks):
+        one = found(durable, "uplink", 1 if result == "fail" else 0)
+    assert one["result"] == result
+    assert ("no carrier or default route" in one["detail"]) is (result != "ok")
 
 
 @pytest.mark.parametrize("option", OPTIONS)

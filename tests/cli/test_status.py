@@ -33,6 +33,11 @@ def test_the_table_has_volumes_and_spans_for_people(empty: World) -> None:
     ]
 
 
+def test_an_uplink_that_is_down_is_named(empty: World) -> None:
+    with gateway(empty.state, uplinks={"up0": {"link": "down"}, "up1": {"link": "up"}}):
+        assert "up0 down: no carrier or default route" in empty.run("status")
+
+
 def test_without_a_gateway_it_is_exit_code_3_and_says_how_to_start_one(empty: World) -> None:
     assert empty.refused("status") == (3, NONE.format(empty.state))
 

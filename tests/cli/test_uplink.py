@@ -3,14 +3,29 @@
 import pytest
 
 from tests.cli.conftest import World
+from tests.cli.gateways import gateway
 from tripgate.core.book import claim_device
 from tripgate.core.uplinks import LOGIN_S
 
 
 def test_without_a_gateway_there_is_the_default_uplink(world: World) -> None:
     assert world.json("uplink", "show") == [
-        {"name": "default", "active": True, "metered": True, "up": None, "down": None}
+        {
+            "name": "default",
+            "active": True,
+            "metered": True,
+            "link": None,
+            "up": None,
+            "down": None,
+        }
     ]
+
+
+@pytest.mark.parametrize("link", ["up", "down"])
+def test_an_uplink_that_is_down_is_not_in_use(world: World, link: str) -> None:
+    with gateway(world.state, uplinks={"up0": {"up": 1, "down": 2, "active": True, "link": link}}):
+        assert world.json("uplink", "show")[0]["link"] == link
+        assert ("in use" in world.run("uplink", "show")) is (link == "up")
 
 
 def test_an_uplink_is_unmetered_until_it_is_metered_again(world: World) -> None:

@@ -113,6 +113,30 @@ def test_a_policy_until_unmetered_rests_while_the_uplink_is_unmetered() -> None:
     assert verbs == ["pause", "allow", "pause"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "rests"),
+    [
+        (Policy("p", Verb.PAUSE, ALL), True),
+        (Policy("p", Verb.THROTTLE, ALL, rate=500_000), True),
+        (Policy("p", Verb.PAUSE, ALL, until=9), True),
+        (Policy("p", Verb.PAUSE, ALL, daily=(0, 0)), False),
+        (Policy("p", Verb.PAUSE, ALL, daily=(0, 0), until_unmetered=True), True),
+    ],
+)
+def test_what_saves_money_rests_while_the_uplink_costs_nothing(policy: Policy, rests: bool) -> None:
+    made = Policies([policy])
+    verbs = [
+        made.decide(SCOPES, ICLOUD, Moment(0, unmetered=free)).verb for free in (False, True, False)
+    ]
+    assert verbs == [policy.verb, "allow" if rests else policy.verb, policy.verb]
+
+
+def test_an_older_one_with_hours_decides_while_the_newer_one_rests() -> None:
+    hours = Policy("hours", Verb.PAUSE, ALL, daily=(0, 0), created_at=1)
+    made = Policies([hours, Policy("new", Verb.THROTTLE, ALL, rate=1, created_at=2)])
+    assert made.decide(SCOPES, ICLOUD, Moment(0, unmetered=True)).policy == "hours"
+
+
 def test_an_older_policy_decides_once_the_newer_one_is_over() -> None:
     old = Policy("old", Verb.PAUSE, ALL, created_at=1)
     new = Policy("new", Verb.ALLOW, ALL, until=100, created_at=2)

@@ -52,6 +52,16 @@ def test_a_live_download_of_a_newly_paused_service_is_cut_within_a_second(fresh:
         assert client.wait(10) != 0
 
 
+def test_a_pause_rests_on_an_unmetered_uplink_within_a_second_both_ways(fresh: Gateway) -> None:
+    fresh.run("policy", "pause", "unknown")
+    with origin(http_talk) as server:
+        assert curl(fresh, f"{server.url}/1000").status == 511
+        fresh.run("uplink", "unmetered")
+        assert within(1, lambda: curl(fresh, f"{server.url}/1000").volume == 1000)
+        fresh.run("uplink", "metered")
+        assert within(1, lambda: curl(fresh, f"{server.url}/1000").status == 511)
+
+
 def test_clearing_a_policy_lets_the_next_connection_through(fresh: Gateway) -> None:
     policy = fresh.json("policy", "pause", "unknown")
     fresh.run("policy", "clear", policy["id"])

@@ -6,6 +6,7 @@ Rules
    of them is ended with the lab.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from typing import Any
 from tests.lab.lab import Lab, device_mac, wait_until
 from tests.lab.truth import Bytes
 from tests.running import environment
+from tripgate.core.book import Book, claim_device
+from tripgate.ledger.protocol import Edit
+from tripgate.ledger.registry import RedisRegistry
+from tripgate.statefolder import StateFolder
 
 WEB = Path(__file__).with_name("websrv.py")
 START_S = 20.0
@@ -110,6 +115,23 @@ class Product:
 
     def json(self, *args: str) -> Any:
         return json.loads(self.run(*args, "--json"))
+
+    def edit(self, change: Callable[[Book], Book]) -> None:
+        """Change the book, as no command does it."""
+
+        async def work() -> None:
+            url = StateFolder(self.state).read_redis_url()
+            assert url
+            registry = RedisRegistry(url)
+            version, book = await registry.load()
+            assert await registry.replace(version, change(book), Edit("test", "edit"))
+            await registry.aclose()
+
+        asyncio.run(work())
+
+    def own(self, number: int) -> None:
+        """The device is an owner's."""
+        self.edit(lambda book: claim_device(book, self.names[number]))
 
     # -- devices ------------------------------------------------------------------------------
 

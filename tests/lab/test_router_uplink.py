@@ -1,20 +1,16 @@
 """The uplink of a running router: what it costs, and the portal behind it."""
 
-import asyncio
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.lab import WAN4, Lab, server4, wait_until
 from tests.lab.product import WEB, Product, curl, product, web
-from tripgate.core.book import Book, claim_device
 from tripgate.core.uplinks import LOGIN_S, log_in
-from tripgate.ledger.protocol import Edit
-from tripgate.ledger.registry import RedisRegistry
-from tripgate.statefolder import StateFolder
 
 PORTAL = "10.99.0.1"
 NAME = "login.hotel.example"
@@ -31,33 +27,16 @@ def gateway(lab: Lab, tmp_path: Path) -> Iterator[Product]:
         yield made
 
 
-def _own(gateway: Product) -> None:
-    """Phone 1 is an owner's."""
-    _edit(gateway, lambda book: claim_device(book, "phone-1"))
-
-
 def _log_in(gateway: Product, seconds: int) -> None:
     """As ``uplink login`` did it, but for these last seconds."""
-    _edit(gateway, lambda book: log_in(book, "phone-1", int(time.time()) - LOGIN_S + seconds))
-
-
-def _edit(gateway: Product, change: Callable[[Book], Book]) -> None:
-    async def edit() -> None:
-        url = StateFolder(gateway.state).read_redis_url()
-        assert url
-        registry = RedisRegistry(url)
-        version, book = await registry.load()
-        assert await registry.replace(version, change(book), Edit("test", "edit"))
-        await registry.aclose()
-
-    asyncio.run(edit())
+    gateway.edit(lambda book: log_in(book, "phone-1", int(time.time()) - LOGIN_S + seconds))
 
 
 @pytest.mark.parametrize("address", [PORTAL, f"{WAN4}.1"])
 def test_only_the_owners_device_that_logs_in_reaches_the_uplinks_portal(
     lab: Lab, gateway: Product, address: str
 ) -> None:
-    _own(gateway)
+    gateway.own(1)
     assert curl(lab, 1, f"http://{address}/1000").stdout.startswith("000")
     assert gateway.json("uplink", "login")["device"] == "phone-1"
     wait_until(lambda: curl(lab, 1, f"http://{address}/1000").stdout == "200 1000", "the portal", 5)
@@ -73,7 +52,7 @@ def test_the_portals_name_may_have_a_private_address_while_somebody_logs_in(
     lab.spawn(lab.server, [*names, f"--address=/{NAME}/{PORTAL}"])
     with product(lab, tmp_path, settings=f'[dns]\nservers = ["{DNS}"]\n') as gateway:
         gateway.admit(1)
-        _own(gateway)
+        gateway.own(1)
         assert _looked_up(lab) == []
         _log_in(gateway, seconds=8)
         wait_until(lambda: _looked_up(lab) == [PORTAL], "the portal's address", 5)
@@ -91,12 +70,25 @@ def _looked_up(lab: Lab) -> list[str] | None:
 
 
 def test_a_login_at_the_uplinks_portal_ends_after_its_time(lab: Lab, gateway: Product) -> None:
-    _own(gateway)
+    gateway.own(1)
     _log_in(gateway, seconds=8)
     wait_until(lambda: gateway.reaches(1, PORTAL), "a ping of the portal", 5)
     wait_until(lambda: not gateway.reaches(1, PORTAL), "the end of the login", 15)
     assert curl(lab, 1, f"http://{PORTAL}/1000").stdout.startswith("000")
     assert gateway.reaches(1)
+
+
+def test_an_uplink_that_is_down_is_named_and_comes_again(lab: Lab, gateway: Product) -> None:
+    assert gateway.json("uplink", "show")[0]["link"] == "up"
+    lab._ip(lab.gateway, "link set wan0 down")
+    wait_until(lambda: gateway.json("uplink", "show")[0]["link"] == "down", "a dead uplink", 5)
+    assert "wan0 down" in gateway.run("status")
+    said = json.loads(gateway.cli("doctor", "--json").stdout)["checks"]
+    (one,) = (check for check in said if check["check"] == "uplink")
+    assert (one["result"], one["detail"]) == ("fail", "wan0 has no carrier or default route")
+    lab._ip(lab.gateway, "link set wan0 up")
+    lab._ip(lab.gateway, f"route replace default via {WAN4}.1")
+    wait_until(lambda: gateway.json("uplink", "show")[0]["link"] == "up", "the uplink again", 5)
 
 
 def test_on_an_unmetered_uplink_caps_rest_and_counting_goes_on(lab: Lab, gateway: Product) -> None:

@@ -40,6 +40,14 @@ async def test_a_capped_device_is_offered_to_ask(world: PortalWorld) -> None:
         assert "<button>Ask for 20 MB more</button>" in await page(browser)
 
 
+async def test_who_went_past_the_limit_asks_for_that_too(world: PortalWorld) -> None:
+    await capped(world, CAP + 36 * MB)
+    async with world.visit() as browser:
+        assert "<button>Ask for 56 MB more</button>" in await page(browser)
+        await press(browser)
+    assert world.book.requests[0].volume == 56 * MB
+
+
 @pytest.mark.parametrize("used", [0, CAP // 2])
 async def test_a_device_with_something_left_is_not(world: PortalWorld, used: int) -> None:
     await capped(world, used)

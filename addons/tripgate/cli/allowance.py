@@ -18,7 +18,7 @@ from tripgate.core import allowance
 from tripgate.core.book import Book, parse_target, target_label
 from tripgate.core.model import Request
 from tripgate.core.model import Target as Aim
-from tripgate.core.units import parse_volume
+from tripgate.core.units import parse_volume, round_up
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -141,7 +141,25 @@ def _documents(read: Snapshot) -> list[RequestDocument]:
 
 
 def _draw_caps(caps: list[CapDocument]) -> "RenderableType":
-    return caps_table(caps) if caps else note("done")
+    from rich.console import Group
+
+    if not caps:
+        return note("done")
+    return Group(caps_table(caps), *map(note, _short(caps)))
+
+
+def _short(caps: list[CapDocument]) -> list[str]:
+    """What a gift was too small for: more was used than the raised limit allows."""
+    return [
+        f"{volume(round_up(cap['needed']))} more are needed before {_name(cap)} may go on "
+        f"({cap['period']} cap)"
+        for cap in caps
+        if cap["needed"]
+    ]
+
+
+def _name(cap: CapDocument) -> str:
+    return cap["target"].partition(":")[2] or "anybody"
 
 
 def _draw(requests: list[RequestDocument]) -> "RenderableType":

@@ -49,7 +49,7 @@ Hours = TypedDict("Hours", {"except": str | None})
 
 class CapDocument(Hours):
     """A row of ``cap list``. ``given``: what of ``limit`` was given in the present period; below
-    zero, lent."""
+    zero, lent. ``needed``: what must be given before anything passes; 0 where it passes."""
 
     target: str
     period: str
@@ -63,6 +63,7 @@ class CapDocument(Hours):
     reached: bool
     given: int
     roll: bool
+    needed: int
 
 
 class DeviceDocument(TypedDict):
@@ -176,6 +177,7 @@ def cap_document(read: Snapshot, state: CapState) -> CapDocument:
         "given": state.given,
         "roll": state.cap.roll,
         "except": format_window(state.cap.free) if state.cap.free else None,
+        "needed": state.needed,
     }
 
 

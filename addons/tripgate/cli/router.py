@@ -130,12 +130,14 @@ def remove(state: State = None, root: Root = Path("/"), as_json: Json = False) -
 
 def _take_back(folder: "StateFolder") -> None:
     """What an unclean end left in the kernel. A gateway that runs keeps it."""
+    from tripgate import lastrun
     from tripgate.cli.control import ask
     from tripgate.kernel import undo
 
     if ask(folder.control_socket) is not None:
         raise Refused(f"a gateway is running for {folder.path}: stop it first (Ctrl-C, SIGTERM)")
     _tried(lambda: undo.undo(folder.path))
+    lastrun.end(folder, opened=True)
 
 
 def _tried(work: "Callable[[], T]") -> T:

@@ -1,6 +1,7 @@
 """``tripgate status``: what the live gateway says of itself."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ def _ask(state: Path | None) -> dict[str, Any]:
 def _draw(status: dict[str, Any]) -> "RenderableType":
     uplink = status.get("uplink")
     uplink = uplink if isinstance(uplink, dict) else {}
+    down = dead_uplinks(status)
     rows = [
         ("mode", _text(status.get("mode"))),
         ("version", _text(status.get("version"))),
@@ -51,12 +53,22 @@ def _draw(status: dict[str, Any]) -> "RenderableType":
         ("flows", _text(status.get("flows"))),
         ("devices", _text(status.get("devices"))),
         ("uplink", "  ".join(f"{key} {_volume(uplink.get(key))}" for key in UPLINK) + SINCE),
+        *((("", f"{', '.join(down)} down: no carrier or default route"),) if down else ()),
         ("up for", _span(status.get("uptime_s"))),
     ]
     return facts(rows)
 
 
 SINCE = "  since the start"
+
+
+def dead_uplinks(status: Mapping[str, Any]) -> list[str]:
+    """The uplinks that the gateway says are down."""
+    told = status.get("uplinks")
+    rows = told.items() if isinstance(told, dict) else ()
+    return [clean(str(k)) for k, v in rows if isinstance(v, dict) and v.get("link") == "down"]
+
+
 UPLINK = ("up", "down", "unattributed")
 
 

@@ -35,11 +35,13 @@ COLUMNS = (
 
 class UplinkDocument(TypedDict):
     """A row of ``uplink show``. ``up``, ``down``: L3 bytes since the gateway started, None where
-    nobody counts them."""
+    nobody counts them. ``link``: ``down`` without carrier or default route; None where no gateway
+    looks at it."""
 
     name: str
     active: bool
     metered: bool
+    link: str | None
     up: int | None
     down: int | None
 
@@ -72,7 +74,8 @@ def metered(name: Name = None, state: State = None, as_json: Json = False) -> No
 
 @app.command("unmetered", epilog=example("tripgate uplink unmetered --name wlan1"))
 def unmetered(name: Name = None, state: State = None, as_json: Json = False) -> None:
-    """Its bytes cost nothing: caps and pauses rest while no other is in use. Counting goes on."""
+    """Its bytes cost nothing: caps and pauses rest while no other is in use. Counting goes on, and
+    so do policies with hours (--daily)."""
     _set(name, True, state, as_json=as_json)
 
 
@@ -145,6 +148,7 @@ def _documents(book: Book, live: dict[str, Any]) -> list[UplinkDocument]:
             "name": name,
             "active": bool(live.get(name, {}).get("active", not live)),
             "metered": name not in book.unmetered,
+            "link": live.get(name, {}).get("link"),
             "up": live.get(name, {}).get("up"),
             "down": live.get(name, {}).get("down"),
         }
@@ -160,7 +164,7 @@ def _row(row: UplinkDocument) -> tuple[str, ...]:
     figures = [volume(one) if one is not None else "-" for one in (row["up"], row["down"])]
     return (
         row["name"],
-        "in use" if row["active"] else "away",
+        "down" if row["link"] == "down" else "in use" if row["active"] else "away",
         "metered" if row["metered"] else "nothing",
         *figures,
     )

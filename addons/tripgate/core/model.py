@@ -253,6 +253,13 @@ class CapState:
     def remaining(self) -> int:
         return max(0, self.limit - self.used)
 
+    @property
+    def needed(self) -> int:
+        """Bytes that must be given before a full packet passes; 0: it passes now."""
+        if not self.spent or self.cap.action != "block":
+            return 0
+        return max(0, self.used + PACKET - self.cap.limit - self.credit)
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:

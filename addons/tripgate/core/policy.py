@@ -15,7 +15,9 @@ Rules
 5. A policy ends at ``until``, once the clock is trusted, or, with ``until_unmetered``, while the
    uplink is unmetered. ``daily`` is minutes of the day in the plan's zone; a window that ends
    before it begins goes over midnight, and one that ends as it begins is the whole day.
-6. The cost is a few look-ups, whatever the number of rules, devices and policies: verdicts are
+6. While the uplink costs nothing pauses and throttles rest, as caps do. Those with hours go on:
+   bedtime is no matter of cost; so does an ``allow``, which holds nothing back.
+7. The cost is a few look-ups, whatever the number of rules, devices and policies: verdicts are
    made when the book changes, not when a flow comes. Of two made in one second the one that
    stands later in the book is the newer.
 """
@@ -164,10 +166,10 @@ class Policies:
         return None
 
     def applies(self, policy: Policy, moment: Moment) -> bool:
-        """Rule 5."""
+        """Rules 5 and 6."""
         if policy.until is not None and moment.trusted and moment.now >= policy.until:
             return False
-        if policy.until_unmetered and moment.unmetered:
+        if moment.unmetered and (policy.until_unmetered or _rests(policy)):
             return False
         return policy.daily is None or in_window(policy.daily, moment.now, self._zone)
 
@@ -184,8 +186,15 @@ def over(policy: Policy, now: int) -> bool:
     return policy.until is not None and now >= policy.until
 
 
+def _rests(policy: Policy) -> bool:
+    """Rule 6."""
+    return policy.verb is not Verb.ALLOW and policy.daily is None
+
+
 def _conditional(policy: Policy) -> bool:
-    return policy.until is not None or policy.until_unmetered or policy.daily is not None
+    """It does not always decide."""
+    ends = policy.until is not None or policy.until_unmetered
+    return ends or policy.daily is not None or _rests(policy)
 
 
 def _verdict(policy: Policy, label: str) -> Verdict:

@@ -110,6 +110,12 @@ def format_rate(rate: int) -> str:
     return f"{rate}bit"
 
 
+def round_up(volume: int) -> int:
+    """To three significant digits: who gives what is shown has given enough."""
+    step: int = 10 ** max(0, len(str(volume)) - 3)
+    return -(-volume // step) * step
+
+
 def format_volume(volume: int, unit: str = "GB") -> str:
     """Three significant digits: ``1.23 GB``, ``500 MB``, ``1.5 kB``, ``0 B``."""
     step, names = (1024, ("B", "KiB", "MiB", "GiB", "TiB")) if unit == "GiB" else (

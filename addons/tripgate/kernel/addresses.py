@@ -131,6 +131,16 @@ def default_links() -> list[str]:
         return sorted(found, key=lambda name: found[name])
 
 
+def dead(links: Iterable[str]) -> frozenset[str]:
+    """Those of the links by which nothing goes: no carrier (down, unplugged, gone) or no default
+    route."""
+    with IPRoute() as ip:
+        alive = {
+            link.get_attr("IFLA_IFNAME") for link in ip.get_links() if link.get_attr("IFLA_CARRIER")
+        }
+    return frozenset(links) - (alive & set(default_links()))
+
+
 def sessions(links: Iterable[str]) -> dict[str, str]:
     """What tells one session of an uplink from the next: this boot, the interface, how often its
     carrier came, its addresses of IPv4. It stays the same when only the gateway begins anew."""

@@ -238,6 +238,12 @@ def read_record(path: Path) -> tuple[Identity, str] | None:
     return None
 
 
+def recorded_as(folder: Path, spec: Spec) -> bool:
+    """Whether the child of that name was last started just so."""
+    found = read_record(folder / f"{spec.name}.child")
+    return found is not None and found[1] == spec.fingerprint
+
+
 def end_orphan(record: Path) -> None:
     """End the child that ``record`` names, if it still runs, as rule 4 says; blocks. ``OSError``"""
     found = read_record(record)

@@ -1,8 +1,9 @@
 """Asking for more: what a device's page offers when one of its limits is used up.
 
 Rules
-1. A device asks for a part of the limit that stops it, of its own or its person's: more of a plan
-   that is used up nobody here can give.
+1. A device asks for a part of the limit that stops it, of its own or its person's, beyond what it
+   has used: a gift raises a limit, it takes nothing off what was used. More of a plan that is used
+   up nobody here can give.
 2. While a request of it is open it cannot ask again; so nobody fills the book, or the owner's day.
 3. The last answer is shown for a day.
 """
@@ -31,8 +32,8 @@ class Asking:
 
 
 def wanted(gauge: Gauge) -> int:
-    """How many bytes are asked for: a fifth of the limit."""
-    return max(LEAST, gauge.limit // PART)
+    """How many bytes are asked for: what was used past the limit, and a fifth of the limit."""
+    return max(0, gauge.used - gauge.limit) + max(LEAST, gauge.limit // PART)
 
 
 def stopping(reading: Reading) -> Gauge | None:

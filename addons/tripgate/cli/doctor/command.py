@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import typer
 
+from tripgate import lastrun
 from tripgate.cli.command import present
 from tripgate.cli.control import ask
 from tripgate.cli.doctor import clock, network, redis, router, software, storage, sysctls
@@ -14,10 +15,14 @@ from tripgate.cli.doctor.finding import Check, Finding, Machine, Result
 from tripgate.cli.options import Json, State, example
 from tripgate.cli.output import Column, table
 from tripgate.core.endpoint import Endpoint, parse_endpoint
+from tripgate.lastrun import LastRun
 from tripgate.statefind import find
+from tripgate.statefolder import StateError, StateFolder
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from tripgate.settings import Settings
 
 EPILOG = example("tripgate doctor", "tripgate doctor --json")
 OPTIONS = ("listen", "socks", "portal", "metrics")
@@ -33,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     redis.redis,
     sysctls.sysctls,
     network.gateway,
+    network.uplinks,
     network.ports,
     router.router,
 )
@@ -72,19 +78,47 @@ def look_at(state: Path | None) -> Machine:
         settings = load(state=folder.path)
     except SettingsError as error:
         return Machine(folder, problem="; ".join(str(error).splitlines()), status=status)
-    own = {name: getattr(settings, name) for name in OPTIONS}
-    said = status or {}
-    lan = said.get("lan", settings.lan)
+    return _machine(folder, settings, lastrun.read(folder), status)
+
+
+def _machine(
+    folder: StateFolder, settings: "Settings", last: LastRun | None, status: dict[str, Any] | None
+) -> Machine:
+    """What the environment says, else how the gateway was last started, else the defaults; what a
+    live gateway says of itself is above all."""
+    said, given = status or {}, settings.model_fields_set
+    mode, lan, uplink = str(settings.mode), settings.lan, settings.uplink
+    trust, redis = str(settings.clock.trust), settings.redis
+    kept: dict[str, Endpoint | None] = {}
+    if last is not None and "mode" not in given:
+        mode, lan, uplink = last.mode, last.lan, last.uplink
+        kept = {k: v for k, v in listens(last.listens).items() if k not in given}
+    if last is not None and "clock" not in given:
+        trust = last.trust
+    url = redis.get_secret_value() if redis else _named_redis(folder, last)
+    lan = said.get("lan", lan)
     return Machine(
         folder,
-        endpoints={**own, **listens(said.get("listens"))},
-        redis=settings.redis.get_secret_value() if settings.redis else None,
-        router=(settings.lan or "", settings.uplink) if settings.mode == "router" else None,
-        trust_host=settings.clock.trust == "host",
-        mode=str(said.get("mode", settings.mode)),
+        endpoints={
+            **{name: getattr(settings, name) for name in OPTIONS},
+            **kept,
+            **listens(said.get("listens")),
+        },
+        redis=url,
+        router=(lan or "", uplink) if mode == "router" else None,
+        trust_host=trust == "host",
+        mode=str(said.get("mode", mode)),
         lan=lan if isinstance(lan, str) else None,
         status=status,
+        last=last,
     )
+
+
+def _named_redis(folder: StateFolder, last: LastRun | None) -> str | None:
+    """The Redis that the last start named."""
+    with contextlib.suppress(StateError):
+        return folder.read_redis_url() if last is not None and last.redis else None
+    return None
 
 
 def listens(said: object) -> dict[str, Endpoint | None]:

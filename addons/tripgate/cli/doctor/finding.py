@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from tripgate.core.endpoint import Endpoint
+from tripgate.lastrun import LastRun
 from tripgate.statefolder import StateFolder
 
 
@@ -34,7 +35,9 @@ class Machine:
     ``endpoints``: where each server listens, by option: as the live gateway says, else as the
     settings have it; ``mode`` and ``lan`` (the LAN's link) likewise; ``redis``: the Redis that
     the settings name, if any; ``router``: the settings' LAN interface and uplinks in router mode;
-    ``problem``: why there are no settings; ``status``: what the live gateway says, if there is one.
+    ``problem``: why there are no settings; ``status``: what the live gateway says, if there is one;
+    ``last``: how the folder's gateway was last started, where that is known: what the settings of
+    this environment do not say is taken from it.
     """
 
     folder: StateFolder
@@ -46,6 +49,7 @@ class Machine:
     lan: str | None = None
     problem: str = ""
     status: Mapping[str, Any] | None = None
+    last: LastRun | None = None
 
 
 Check = Callable[[Machine], Awaitable[list[Finding]]]

@@ -1,7 +1,8 @@
 """Ports: free for the gateway, or answering as the gateway does.
 
 Rules
-1. Without a live gateway every port of the settings must be free.
+1. Without a live gateway every port that it was last started with must be free; before the first
+   start, every port of the settings.
 2. With one, its own addresses are looked at, whatever the settings say: whoever listens there must
    answer as that server does, and a free port is a server that is gone.
 3. A probe sends nothing that the gateway would pass on.
@@ -12,7 +13,9 @@ import errno
 import socket
 
 from tripgate.cli.doctor.finding import Finding, Machine, fail, ok, warn
+from tripgate.cli.status import dead_uplinks
 from tripgate.core.endpoint import Endpoint
+from tripgate.lastrun import LastRun
 
 ANSWER_S = 2.0
 HTTP = (b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"HTTP/1.")
@@ -26,10 +29,41 @@ async def gateway(machine: Machine) -> list[Finding]:
         if machine.folder.is_held():
             mend = "wait a moment; if it stays so, stop it (Ctrl-C) and start it again"
             return [fail("gateway", "runs and does not answer", mend)]
-        return [ok("gateway", "not running")]
+        return [_at_rest(machine.last)]
     if machine.status.get("ledger") != "up":
         return [fail("gateway", "runs without its ledger: nothing passes", "see the line redis")]
     return [ok("gateway", f"runs, version {machine.status.get('version')}")]
+
+
+def _at_rest(last: LastRun | None) -> Finding:
+    """No gateway runs: what has the last one left?"""
+    if last is None or (last.ended and not last.left_closed):
+        return ok("gateway", "not running")
+    if last.left_closed:
+        how = "stopped" if last.ended else "ended uncleanly"
+        mend = "start it again, or open the machine: tripgate router remove"
+        make = warn if last.ended else fail
+        return make("gateway", f"the gateway {how}, the LAN is closed", mend)
+    return ok("gateway", "not running; it ended uncleanly, the next start settles what was open")
+
+
+async def uplinks(machine: Machine) -> list[Finding]:
+    """Has a running router's uplink a carrier and a way out? One of several that is down is no
+    failure."""
+    said = (machine.status or {}).get("uplinks")
+    names = list(said) if isinstance(said, dict) else []
+    dead = dead_uplinks(machine.status or {})
+    if not names:
+        return []
+    if not dead:
+        return [ok("uplink", f"{', '.join(names)}: with carrier and default route")]
+    make = fail if len(dead) == len(names) else warn
+    mend = (
+        "plug the cable or the modem in, join the Wi-Fi, bring it up: `ip link set NAME up`, and "
+        "see that it gets an address (DHCP)"
+    )
+    one = "have" if len(dead) > 1 else "has"
+    return [make("uplink", f"{', '.join(dead)} {one} no carrier or default route", mend)]
 
 
 async def ports(machine: Machine) -> list[Finding]:

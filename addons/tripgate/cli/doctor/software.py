@@ -23,7 +23,12 @@ async def settings(machine: Machine) -> list[Finding]:
     """Options, environment and file make settings."""
     if machine.problem:
         return [fail("settings", machine.problem, "correct it in the file or the environment")]
-    return [ok("settings", f"state in {machine.folder.path}")]
+    where = f"state in {machine.folder.path}"
+    if machine.status is not None:
+        return [ok("settings", f"{where}; as the running gateway has them")]
+    if machine.last is not None:
+        return [ok("settings", f"{where}; as the gateway was last started ({machine.last.mode})")]
+    return [ok("settings", f"{where}; never started: this environment's and the defaults")]
 
 
 async def python(machine: Machine) -> list[Finding]:
