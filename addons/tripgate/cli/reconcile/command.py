@@ -141,7 +141,7 @@ def export(
     if as_json:
         print_json(made)
     else:
-        say(f"{file}: {volume(made['bytes'])}, {made['readings']} readings of the carrier's")
+        say(f"{file}: {volume(made['bytes'])}, readings of the carrier's: {made['readings']}")
 
 
 def _draw(document: ReportDocument) -> "RenderableType":
