@@ -39,7 +39,6 @@ READING = {
     "at": shapes.Instant, "text": str, "said": int, "counted": int, "difference": int,
     "percent": (float, None), "explained": int, "unexplained": int,
     "causes": [{"cause": str, "low": int, "high": int}], "unit_factor": (float, None),
-    "sessions_needed": (int, None),
     "interval": ({"said": int, "counted": int, "difference": int, "percent": (float, None),
                   "late": int}, None),
     "verdict": str, "words": str, "noted_at": shapes.Instant, "clock": str,

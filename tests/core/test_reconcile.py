@@ -10,7 +10,6 @@ from tests.core.test_statement import statement
 from tripgate.core.reconcile import (
     AGREE,
     GIGA,
-    Billing,
     Cause,
     Finding,
     Verdict,
@@ -19,11 +18,10 @@ from tripgate.core.reconcile import (
 )
 
 MB, GB = 10**6, 10**9
-PLAIN = Billing()
 
 
-def judged(text: str, counted: int, billing: Billing = PLAIN, **changed: Any) -> Finding:
-    (found,) = report([statement(text, counted, **changed)], billing)
+def judged(text: str, counted: int, **changed: Any) -> Finding:
+    (found,) = report([statement(text, counted, **changed)])
     return found
 
 
@@ -45,15 +43,15 @@ def judged(text: str, counted: int, billing: Billing = PLAIN, **changed: Any) ->
 def test_a_verdict(text: str, counted: int, verdict: Verdict) -> None:
     found = judged(text, counted)
     assert found.verdict is verdict
-    assert words(found, PLAIN).startswith(verdict)
+    assert words(found, "GB").startswith(verdict)
 
 
 def test_the_words_say_how_far_they_agree() -> None:
-    assert words(judged("1.200GB", 1_194 * MB), PLAIN) == "agrees within 0.6 %"
+    assert words(judged("1.200GB", 1_194 * MB), "GB") == "agrees within 0.6 %"
 
 
 def test_the_words_of_a_coarse_reading_say_what_would_help() -> None:
-    assert words(judged("1GB", 900 * MB), PLAIN) == (
+    assert words(judged("1GB", 900 * MB), "GB") == (
         "cannot say yet: the figures are sure to 500 MB only; more digits would say more"
     )
 
@@ -74,19 +72,6 @@ def test_a_count_of_an_earlier_time_is_as_sure_as_its_hour() -> None:
     assert judged("1.060GB", GB, apart=30 * MB).verdict is Verdict.MORE
 
 
-def test_sessions_that_are_known_explain_their_rounding() -> None:
-    known = Billing(step=100_000, sessions=1_000)
-    assert judged("1.090GB", GB, known).verdict is Verdict.AGREES
-    assert judged("1.130GB", GB, known).verdict is Verdict.MORE
-
-
-def test_sessions_that_are_not_known_are_asked_for_and_excuse_nothing() -> None:
-    billing = Billing(step=100_000)
-    found = judged("1.0905GB".replace("5GB", "GB"), GB, billing)
-    assert (found.verdict, found.sessions) == (Verdict.MORE, 896)
-    assert "if there were 896 sessions or more" in words(found, billing)
-
-
 @pytest.mark.parametrize(
     ("text", "counted", "factor"),
     [
@@ -102,15 +87,15 @@ def test_a_unit_that_is_misread_is_named_where_it_fits(
 ) -> None:
     found = judged(text, counted)
     assert found.factor == (pytest.approx(factor) if factor else None)
-    assert ("differ by" in words(found, PLAIN)) is (factor is not None)
+    assert ("differ by" in words(found, "GB")) is (factor is not None)
     assert (found.verdict is Verdict.AGREES) is (text == "10.00GB" and counted == 10 * GB)
 
 
 def test_it_names_the_ratio_and_what_to_do() -> None:
     found = judged("10.00GB", round(10 * GB * GIGA))
-    assert "7.4 %" in words(found, PLAIN)
-    assert "`plan set --unit GiB`" in words(found, PLAIN)
-    assert "as the plan's unit says" in words(found, Billing(unit="GiB"))
+    assert "7.4 %" in words(found, "GB")
+    assert "`plan set --unit GiB`" in words(found, "GB")
+    assert "as the plan's unit says" in words(found, "GiB")
 
 
 def test_a_unit_is_not_named_by_figures_too_coarse_to_tell() -> None:
@@ -122,18 +107,18 @@ def test_a_unit_is_not_named_by_figures_too_coarse_to_tell() -> None:
 def test_what_was_lacking_and_came_was_booked_late() -> None:
     first = statement("1.00GB", 1_200 * MB, at=1_000)
     second = statement("2.40GB", 2_400 * MB, at=2_000)
-    lacking, caught_up = report([second, first], PLAIN)
+    lacking, caught_up = report([second, first])
     assert (lacking.verdict, caught_up.verdict) == (Verdict.LESS, Verdict.AGREES)
     assert lacking.interval is None
     interval = caught_up.interval
     assert interval
     assert (interval.said, interval.counted, interval.late) == (1_400 * MB, 1_200 * MB, 195 * MB)
-    assert "195 MB were booked late" in words(caught_up, PLAIN)
+    assert "195 MB were booked late" in words(caught_up, "GB")
 
 
 def test_what_came_twice_was_not_booked_late() -> None:
     rows = [statement("1.00GB", GB, at=1_000), statement("2.20GB", 2 * GB, at=2_000)]
-    _, found = report(rows, PLAIN)
+    _, found = report(rows)
     assert found.verdict is Verdict.MORE
     assert found.interval
     assert found.interval.late == 0
@@ -141,7 +126,7 @@ def test_what_came_twice_was_not_booked_late() -> None:
 
 def test_a_figure_that_falls_is_told() -> None:
     rows = [statement("2.00GB", 2 * GB, at=1_000), statement("1.90GB", 2 * GB, at=2_000)]
-    assert "The carrier took 100 MB back" in words(report(rows, PLAIN)[1], PLAIN)
+    assert "The carrier took 100 MB back" in words(report(rows)[1], "GB")
 
 
 SIZES = st.integers(0, 10**12)
@@ -152,9 +137,7 @@ def findings(draw: st.DrawFn) -> Finding:
     places = draw(st.integers(0, 3))
     text = f"{draw(st.integers(0, 10**6))}{'.' + '0' * places if places else ''}MB"
     changed = {"apart": draw(SIZES), "headers": draw(SIZES)} if draw(st.booleans()) else {}
-    step = draw(st.sampled_from([1, 1_000, 100_000]))
-    billing = Billing(step=step, sessions=draw(st.none() | st.integers(0, 10**4)))
-    return judged(text, draw(SIZES), billing, **changed)
+    return judged(text, draw(SIZES), **changed)
 
 
 @given(findings())
@@ -178,9 +161,9 @@ def test_no_verdict_of_guilt_without_something_unexplained(found: Finding) -> No
 @given(st.lists(st.tuples(st.integers(0, 5_000), SIZES), min_size=2, max_size=6, unique=True))
 def test_the_intervals_add_up_to_the_last_reading(pairs: list[tuple[int, int]]) -> None:
     rows = [statement(f"{said}MB", counted, at=at) for at, (said, counted) in enumerate(pairs)]
-    first, *rest = report(rows, PLAIN)
+    first, *rest = report(rows)
     steps = [one.interval for one in rest if one.interval]
     assert len(steps) == len(rest)
-    last = report(rows, PLAIN)[-1].difference
+    last = report(rows)[-1].difference
     assert first.difference + sum(one.difference for one in steps) == last
     assert all(0 <= one.late <= max(0, one.difference) for one in steps)

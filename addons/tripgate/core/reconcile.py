@@ -4,8 +4,8 @@ Rules
 1. A difference is the carrier's figure less ours: above zero the carrier counts more.
 2. A cause moves the carrier's figure by something between two bounds: half of the last digit that
    was typed; what is unsure of our count at an earlier time; headers that the explicit mode
-   estimates and does not charge; rounding up of each session, where the sessions are known. Only
-   what lies outside of all bounds together is unexplained.
+   estimates and does not charge. Only what lies outside of all bounds together is unexplained.
+   Rounding up of sessions is no cause: the plan's own count has it.
 3. Up to ``AGREE`` of the larger figure is agreement. Less than ``LEAST`` bytes, or a figure that
    is not sure to ``COARSE``, says nothing yet; it may say that the two are apart all the same.
 4. A gigabyte of 1024^3 bytes that is read as one of 1000^3, or the other way about, is a ratio of
@@ -36,7 +36,6 @@ class Cause(StrEnum):
     TYPED = "the reading's last digit"
     TIME = "our count at an earlier time"
     HEADERS = "headers that are estimated, not charged"
-    ROUNDING = "each session rounded up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +45,6 @@ class Part:
     cause: Cause
     low: int
     high: int
-
-
-@dataclass(frozen=True, slots=True)
-class Billing:
-    """How the plan's seller counts. ``sessions``: how many there were; ``None``: nobody knows."""
-
-    step: int = 1
-    unit: str = "GB"
-    sessions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +65,6 @@ class Finding:
     """One reading, judged. ``unexplained`` bytes have no known cause (rule 2).
 
     ``factor``: the ratio of units that fits (rule 4), above 1: the carrier's figure is larger.
-    ``sessions``: rounding them up would explain the rest, if there were so many.
     """
 
     statement: Statement
@@ -83,7 +72,6 @@ class Finding:
     unexplained: int
     verdict: Verdict
     factor: float | None = None
-    sessions: int | None = None
     interval: Interval | None = None
 
     @property
@@ -96,16 +84,16 @@ class Finding:
         return self.difference / self.statement.counted if self.statement.counted else None
 
 
-def report(statements: Iterable[Statement], billing: Billing) -> tuple[Finding, ...]:
+def report(statements: Iterable[Statement]) -> tuple[Finding, ...]:
     """Every reading of one plan, by its time."""
     found: list[Finding] = []
     for one in sorted(statements, key=lambda one: one.at):
-        found.append(_judged(one, billing, found[-1] if found else None))
+        found.append(_judged(one, found[-1] if found else None))
     return tuple(found)
 
 
-def _judged(one: Statement, billing: Billing, before: Finding | None) -> Finding:
-    parts = tuple(_parts(one, billing))
+def _judged(one: Statement, before: Finding | None) -> Finding:
+    parts = tuple(_parts(one))
     rest = _outside(one.said - one.counted, parts)
     verdict = _verdict(one, rest)
     apart = verdict in (Verdict.MORE, Verdict.LESS)
@@ -115,20 +103,17 @@ def _judged(one: Statement, billing: Billing, before: Finding | None) -> Finding
         rest,
         verdict,
         _factor(one, parts) if apart else None,
-        _sessions(rest, billing) if verdict is Verdict.MORE else None,
         _interval(one, before) if before else None,
     )
 
 
-def _parts(one: Statement, billing: Billing) -> Iterator[Part]:
+def _parts(one: Statement) -> Iterator[Part]:
     """Rule 2."""
     yield Part(Cause.TYPED, -one.within, one.within)
     if one.apart:
         yield Part(Cause.TIME, -one.apart, one.apart)
     if one.headers:
         yield Part(Cause.HEADERS, 0, one.headers)
-    if billing.step > 1 and billing.sessions:
-        yield Part(Cause.ROUNDING, 0, billing.sessions * (billing.step - 1))
 
 
 def _outside(difference: int, parts: Sequence[Part]) -> int:
@@ -161,12 +146,6 @@ def _factor(one: Statement, parts: Sequence[Part]) -> float | None:
     return min(fits)[1] if fits else None
 
 
-def _sessions(rest: int, billing: Billing) -> int | None:
-    if billing.step <= 1 or billing.sessions is not None:
-        return None
-    return -(-rest // (billing.step - 1))
-
-
 def _interval(one: Statement, before: Finding) -> Interval:
     """Rule 5."""
     said = one.said - before.statement.said
@@ -178,15 +157,15 @@ def _interval(one: Statement, before: Finding) -> Interval:
 # -- in words ----------------------------------------------------------------------------------
 
 
-def words(found: Finding, billing: Billing) -> str:
+def words(found: Finding, unit: str) -> str:
     """The verdict as a sentence."""
-    said = _plain(found, billing)
-    more = [*_asides(found, billing)]
+    said = _plain(found, unit)
+    more = [*_asides(found, unit)]
     return ". ".join([said, *more])
 
 
-def _plain(found: Finding, billing: Billing) -> str:
-    one, unit = found.statement, billing.unit
+def _plain(found: Finding, unit: str) -> str:
+    one = found.statement
     if found.verdict is Verdict.AGREES:
         return f"agrees within {_least(found)}"
     if found.verdict is Verdict.UNKNOWN:
@@ -211,25 +190,22 @@ def _least(found: Finding) -> str:
     return percent(max(1, tenths) / 1000)
 
 
-def _asides(found: Finding, billing: Billing) -> Iterator[str]:
+def _asides(found: Finding, unit: str) -> Iterator[str]:
     if found.factor is not None:
-        yield _unit_aside(found, found.factor, billing)
-    if found.sessions is not None:
-        step = format_volume(billing.step)
-        yield f"Rounding up to {step} explains it if there were {found.sessions:,} sessions or more"
+        yield _unit_aside(found, found.factor, unit)
     interval = found.interval
     if interval and interval.said < 0:
-        yield f"The carrier took {format_volume(-interval.said, billing.unit)} back"
+        yield f"The carrier took {format_volume(-interval.said, unit)} back"
     if interval and interval.late:
-        late = format_volume(interval.late, billing.unit)
+        late = format_volume(interval.late, unit)
         yield f"Since the reading before {late} were booked late"
 
 
-def _unit_aside(found: Finding, factor: float, billing: Billing) -> str:
+def _unit_aside(found: Finding, factor: float, unit: str) -> str:
     ratio = max(factor, 1 / factor) - 1
     fits = f"It fits a unit that is read wrongly: binary and decimal differ by {percent(ratio)}"
     if factor < 1:
         said = "the carrier's GB seems to be 1024³ bytes"
-        told = "as the plan's unit says" if billing.unit == "GiB" else "`plan set --unit GiB`"
+        told = "as the plan's unit says" if unit == "GiB" else "`plan set --unit GiB`"
         return f"{fits}; {said}, {told}: write its figures as GiB"
     return f"{fits}; the carrier seems to bill 1000³ bytes as if they were 1024³"

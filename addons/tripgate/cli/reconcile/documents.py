@@ -8,7 +8,7 @@ from tripgate.cli.documents import Snapshot
 from tripgate.cli.store import WIRE, Store
 from tripgate.core import reconcile
 from tripgate.core.model import PLAN, Period, Plan
-from tripgate.core.reconcile import Billing, Finding, Interval
+from tripgate.core.reconcile import Finding, Interval
 from tripgate.core.statement import of_trip
 
 KINDS = {WIRE: "whole packets on the uplink, all headers included"}
@@ -36,8 +36,8 @@ class IntervalDocument(TypedDict):
 
 class ReadingDocument(TypedDict):
     """One reading of the carrier's. ``difference`` is the carrier's figure less ours;
-    ``unit_factor`` the ratio of units that fits; ``sessions_needed``: so many, rounded up, would
-    explain the rest. ``clock``: whether it was trusted when the reading was noted."""
+    ``unit_factor`` the ratio of units that fits; ``clock``: whether it was trusted when the reading
+    was noted."""
 
     at: str | None
     text: str
@@ -49,7 +49,6 @@ class ReadingDocument(TypedDict):
     unexplained: int
     causes: list[CauseDocument]
     unit_factor: float | None
-    sessions_needed: int | None
     interval: IntervalDocument | None
     verdict: str
     words: str
@@ -76,9 +75,8 @@ class ReportDocument(TypedDict):
 
 def report_document(store: Store, read: Snapshot) -> ReportDocument:
     plan = read.book.plan or Plan()
-    billing = Billing(plan.step, plan.unit)
     mine = of_trip(read.book.statements, plan.counted_from)
-    readings = [_reading(one, billing) for one in reconcile.report(mine, billing)]
+    readings = [_reading(one, plan.unit) for one in reconcile.report(mine)]
     return {
         "since": instant(plan.counted_from) if read.book.plan else None,
         "now": instant(read.now),
@@ -98,7 +96,7 @@ def _clock(trusted: bool) -> str:
     return "trusted" if trusted else "untrusted"
 
 
-def _reading(found: Finding, billing: Billing) -> ReadingDocument:
+def _reading(found: Finding, unit: str) -> ReadingDocument:
     one = found.statement
     return {
         "at": instant(one.at),
@@ -114,10 +112,9 @@ def _reading(found: Finding, billing: Billing) -> ReadingDocument:
             for part in found.parts
         ],
         "unit_factor": round(found.factor, 4) if found.factor else None,
-        "sessions_needed": found.sessions,
         "interval": _interval(found.interval) if found.interval else None,
         "verdict": str(found.verdict),
-        "words": reconcile.words(found, billing),
+        "words": reconcile.words(found, unit),
         "noted_at": instant(one.noted_at),
         "clock": _clock(one.trusted),
     }
@@ -168,7 +165,7 @@ def basis(document: ReportDocument) -> Iterator[str]:
     )
     if document["step"] > 1:
         step = volume(document["step"])
-        yield f"the plan is billed in steps of {step} a session; sessions are not recorded"
+        yield f"the plan is billed in steps of {step}: the count has each session rounded up"
     if document["earlier"]:
         yield f"{document['earlier']} readings of earlier plans are in an export"
     if document["clock"] == "untrusted":
