@@ -152,8 +152,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     def _page(self, turned: Turned, request: http.Request) -> bytes:
         """Why; a client that nobody knows is also asked for credentials, where some would do: no
-        browser sends them unasked (RFC 9110 section 15.5.8). A connectivity check never is: the page
-        with 511 (RFC 6585 section 6) tells it that it is captive."""
+        browser sends them unasked (RFC 9110 section 15.5.8). A connectivity check never is: 511
+        (RFC 6585 section 6) tells it that it is captive."""
         page = self.gate.page(self.who, turned, request)
         check = self.gate.desk.judge.is_check(self.gate.name(request.host))
         if check or turned.kind != "pending" or not self.gate.proxy_users():
