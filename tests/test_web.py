@@ -91,3 +91,12 @@ async def test_one_client_holds_so_many_connections_and_no_more(
         assert await ended(reader) == b""
         for _, one in (*held, (reader, writer)):
             one.close()
+
+
+async def test_what_is_no_http_is_told_with_its_source(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        await reader.read()
+        writer.close()
+    assert f"Invalid HTTP request received. (from 127.0.0.1, to port {port})" in caplog.text

@@ -159,6 +159,7 @@ class Router:
             self.doors.own,
             asyncio.get_running_loop(),
             crowd_of=self.lan.crowd_of,
+            forbidden=self._gate.forbidden,
         )
         self._relay = relay
         relay.listen(transparent(socket.AF_INET, "0.0.0.0", TPROXY_PORT))  # noqa: S104 - diverted

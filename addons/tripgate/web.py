@@ -8,9 +8,10 @@ Rules
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -34,6 +35,7 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
+        self.logger = cast(logging.Logger, _Named(self.logger, self))
         host = self.client[0] if self.client else ""
         if sum(1 for one in self.connections if _host(one) == host) > MOST_PER_CLIENT:
             transport.abort()
@@ -59,6 +61,18 @@ class _Protocol(H11Protocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+class _Named(logging.LoggerAdapter[logging.Logger]):
+    """Says of a complaint whose connection it is, and to which port."""
+
+    def __init__(self, logger: logging.Logger, connection: H11Protocol) -> None:
+        super().__init__(logger, {})
+        source = _host(connection).partition("%")[0]
+        self._said = f"(from {source}, to port {(connection.server or ('', 0))[1]})"
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> Any:
+        return f"{msg} {self._said}", kwargs
 
 
 def _host(connection: Any) -> str:

@@ -135,6 +135,16 @@ def test_an_unknown_device_waits_and_moves_no_byte(lan: Lan, one: Gateway) -> No
     assert one.recorded() == 0
 
 
+def test_a_connectivity_check_of_an_unknown_device_is_not_asked_for_credentials(
+    lan: Lan, one: Gateway
+) -> None:
+    one.run("device", "proxy-user", "phone")
+    check = "http://connectivitycheck.gstatic.com/generate_204"
+    assert lan.curl(FILE, *proxied(one)) == (0, "407/000")
+    assert lan.curl(check, *proxied(one)) == (0, "511/000")
+    assert one.recorded() == 0
+
+
 def test_an_approved_device_is_metered_by_itself_and_cut_by_itself(lan: Lan, one: Gateway) -> None:
     for source in (f"{LAN}.2", f"{LAN}.3"):
         lan.curl(FILE, *proxied(one), source=source)

@@ -37,12 +37,18 @@ def test_only_the_owners_device_that_logs_in_reaches_the_uplinks_portal(
     lab: Lab, gateway: Product, address: str
 ) -> None:
     gateway.own(1)
-    assert curl(lab, 1, f"http://{address}/1000").stdout.startswith("000")
+    assert curl(lab, 1, f"http://{address}/1000").stdout.startswith("403")
     assert gateway.json("uplink", "login")["device"] == "phone-1"
     wait_until(lambda: curl(lab, 1, f"http://{address}/1000").stdout == "200 1000", "the portal", 5)
     wait_until(lambda: gateway.reaches(1, address), "a ping of the portal", 5)
-    assert curl(lab, 2, f"http://{address}/1000").stdout.startswith("000")
+    assert curl(lab, 2, f"http://{address}/1000").stdout.startswith("403")
     assert not gateway.reaches(2, address)
+
+
+def test_the_page_of_a_private_address_names_the_login(lab: Lab, gateway: Product) -> None:
+    said = lab.run(lab.device(2), ["curl", "-sg", "-m", "10", f"http://{PORTAL}/"]).stdout
+    assert "tripgate uplink login" in said
+    assert curl(lab, 2, f"https://{PORTAL}/").stdout.startswith("000")
 
 
 def test_the_portals_name_may_have_a_private_address_while_somebody_logs_in(
@@ -74,7 +80,7 @@ def test_a_login_at_the_uplinks_portal_ends_after_its_time(lab: Lab, gateway: Pr
     _log_in(gateway, seconds=8)
     wait_until(lambda: gateway.reaches(1, PORTAL), "a ping of the portal", 5)
     wait_until(lambda: not gateway.reaches(1, PORTAL), "the end of the login", 15)
-    assert curl(lab, 1, f"http://{PORTAL}/1000").stdout.startswith("000")
+    assert curl(lab, 1, f"http://{PORTAL}/1000").stdout.startswith("403")
     assert gateway.reaches(1)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.desk_world import World
+from tripgate.core.allowance import give
+from tripgate.core.model import device_target
 from tripgate.core.warning import Alert
 from tripgate.proxy.warn import Warner
 
@@ -43,3 +45,10 @@ async def test_a_new_day_warns_again(world: World) -> None:
     world.clock.now += 86_400
     world.desk.turn()
     assert await levels(world, 5 * MB) == [50]
+
+
+async def test_a_gift_in_the_period_repeats_no_level(world: World) -> None:
+    assert await levels(world, 9_500_000) == [95]
+    target = device_target(world.phone.id)
+    await world.edit(lambda book: give(book, target, 10 * MB, int(world.clock.wall())))
+    assert [await levels(world, volume) for volume in (0, 7 * MB, 3 * MB)] == [[], [], []]

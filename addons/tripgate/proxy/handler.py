@@ -152,9 +152,11 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     def _page(self, turned: Turned, request: http.Request) -> bytes:
         """Why; a client that nobody knows is also asked for credentials, where some would do: no
-        browser sends them unasked (RFC 9110 section 15.5.8)."""
+        browser sends them unasked (RFC 9110 section 15.5.8). A connectivity check never is: 511
+        (RFC 6585 section 6) tells it that it is captive."""
         page = self.gate.page(self.who, turned, request)
-        if turned.kind != "pending" or not self.gate.proxy_users():
+        check = self.gate.desk.judge.is_check(self.gate.name(request.host))
+        if check or turned.kind != "pending" or not self.gate.proxy_users():
             return page
         return CHALLENGED + page.partition(b"\r\n")[2]
 

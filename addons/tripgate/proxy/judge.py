@@ -23,7 +23,7 @@ from tripgate.core.classify import UNKNOWN, Catalogue, Service
 from tripgate.core.heldback import Held, increments
 from tripgate.core.limits import cap_of, targets_of
 from tripgate.core.model import PLAN, Cap, Plan, Session, Target
-from tripgate.core.policy import Moment, Verdict
+from tripgate.core.policy import NEVER, Moment, Verdict
 from tripgate.core.usage import Increment
 from tripgate.proxy.account import Account, Metered
 from tripgate.proxy.stats import Stats
@@ -95,6 +95,10 @@ class Judge:
         """What people call the service at ``host``; empty for an unknown one."""
         found = self._catalogue.classify(host)
         return "" if found is UNKNOWN else found.name
+
+    def is_check(self, host: str | None) -> bool:
+        """Whether ``host`` is asked only to find out if there is an internet."""
+        return self._catalogue.classify(host).category == NEVER
 
     def nameless(self, account: Account) -> tuple[bool, Bucket | None]:
         """Whether packets that belong to no flow may be forwarded now, and what slows them."""

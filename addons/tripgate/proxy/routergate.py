@@ -101,6 +101,17 @@ class RouterGate:
                 f"HTTP/1.1 302 Found\r\nLocation: {self._portal}\r\nCache-Control: no-store\r\n"
                 "Content-Length: 0\r\nConnection: close\r\n\r\n"
             ).encode()
+        return self._told(client, device, turned, asked)
+
+    def forbidden(self, asked: Asked) -> bytes:
+        """The page for plain HTTP to an address that nobody is taken to."""
+        device = device_of_slot(self._desk.book, asked.slot)
+        turned = Turned("destination", "a private address")
+        return self._told(parse_address(asked.client[0]), device, turned, asked)
+
+    def _told(
+        self, client: IPAddress, device: Device | None, turned: Turned, asked: Asked
+    ) -> bytes:
         identity = device.identities[0] if device else ""
         return self._page(Client(client, identity, True), device, turned, parse(asked.head))
 

@@ -118,6 +118,15 @@ async def test_a_forbidden_destination_is_not_connected_to(world: RelayWorld) ->
     assert world.stats.verdicts["refuse-destination"] == 1
 
 
+async def test_plain_http_to_a_forbidden_destination_gets_a_page(world: RelayWorld) -> None:
+    world.relay._destinations._kept["127.0.0.1"] = "loopback"
+    world.relay._forbidden = lambda asked: PAGE
+    client = await world.client(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+    assert await rest(client) == PAGE
+    assert world.stats.verdicts["refuse-destination"] == 1
+    client.close()
+
+
 async def test_too_many_connections_of_one_client_are_reset(
     world: RelayWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

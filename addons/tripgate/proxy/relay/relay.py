@@ -31,7 +31,7 @@ from tripgate.proxy.upstream import Socket
 
 class Relay(Lane):
     """``decide`` and ``own`` (see :class:`Destinations`) are the composition's; ``mtu`` is the
-    uplink's."""
+    uplink's; ``forbidden`` makes the page for plain HTTP to where nobody is taken."""
 
     def __init__(
         self,
@@ -41,11 +41,13 @@ class Relay(Lane):
         loop: asyncio.AbstractEventLoop,
         mtu: int = MTU,
         crowd_of: Callable[[str], str] = str,
+        forbidden: Callable[[Asked], bytes] = lambda _: b"",
     ) -> None:
         self.desk = desk
         super().__init__(Engine(loop, desk.clock.monotonic), desk.stats, crowd_of)
         self.observers = Observers(self.engine.quiet)
         self._decide = decide
+        self._forbidden = forbidden
         self._destinations = Destinations(own)
         self._purses: dict[str, Purse] = {}
         self._costs = {version: WireCost.of(version, mtu) for version in (4, 6)}
@@ -86,7 +88,8 @@ class Relay(Lane):
         if isinstance(verdict, Refuse):
             self._refuse(peek, verdict.reason, verdict.page if asked.head else b"")
         elif self._refused(asked.destination[0], verdict):
-            self._refuse(peek, "refuse-destination")
+            page = self._forbidden(asked) if asked.head else b""
+            self._refuse(peek, "refuse-destination", page)
         elif len(verdict.account.flows) >= PER_DEVICE:
             self._refuse(peek, "refuse-crowd")
         elif verdict.account.budget.left >= cost.least:
