@@ -36,7 +36,7 @@ from tripgate.core.policy import Policy, Verb
 
 T = TypeVar("T")
 
-SCHEMA = 3
+SCHEMA = 4
 MOST_BYTES = 1024 * 1024
 
 
@@ -133,14 +133,16 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Schema 1 had no policies, credits, requests and next plans, and caps that only block; schema
-    2 had no plans of uplinks, and its first books lacked some of the fields here."""
+    2 had no plans of uplinks, and its first books lacked some of the fields here; schema 3 did not
+    know of changes of zone."""
     cap = {"rate": None, "roll": False, "free": None}
-    plan = {"uplink": None, "counts_from": None}
+    plan = {"uplink": None, "counts_from": None, "carried": None}
     lists = ("policies", "credits", "requests", "warned", "queue", "unmetered", "uplink_plans")
     new = {**{key: [] for key in lists}, "last_slot": 0, "login": None, **document}
     defaults: Mapping[str, Mapping[str, Any]] = {
         "caps": cap,
         "queue": plan,
+        "uplink_plans": plan,
         "credits": {"replaced": []},
         "devices": {"proxy_secret": None},
     }
@@ -151,7 +153,11 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plan(raw: Mapping[str, Any]) -> Plan:
-    return Plan(**_checked(Plan, raw))
+    values = _checked(Plan, raw)
+    if values["carried"] is not None:
+        at, day, week, month = _all_of(int, values["carried"])
+        values["carried"] = (at, day, week, month)
+    return Plan(**values)
 
 
 def _device(raw: Mapping[str, Any]) -> Device:
