@@ -322,3 +322,12 @@ def test_an_uplinks_plan_is_removed(world: World) -> None:
 def test_the_audit_names_step_and_uplink(world: World) -> None:
     world.run("plan", "set", "--volume", "2MB", "--uplink", "wlan1", "--step", "10kB")
     assert world.json("audit")[0]["detail"].endswith("UTC, step 10 kB, on wlan1 alone")
+
+
+def test_a_change_of_zone_gives_no_fresh_day(world: World) -> None:
+    device = world.device("phone")
+    world.json("cap", "set", "phone", "10MB/day")
+    world.used(device, 0, 4_000_000)
+    for zone in ("Asia/Tokyo", "Pacific/Pago_Pago", "Pacific/Kiritimati"):
+        world.json("plan", "set", "--tz", zone)
+        assert world.json("cap", "list")[0]["used"] == 4_000_000

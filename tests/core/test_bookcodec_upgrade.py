@@ -48,7 +48,7 @@ def test_the_first_books_of_schema_2_are_read_with_the_defaults() -> None:
     for key in ("unmetered", "login", "last_slot", "uplink_plans"):
         del document[key]
     for plan in (document["plan"], document["queue"][0]):
-        del plan["uplink"], plan["counts_from"]
+        del plan["uplink"], plan["counts_from"], plan["carried"]
     del document["credits"][0]["replaced"], document["devices"][0]["proxy_secret"]
     read = bookcodec.load(json.dumps(document))
     assert read == replace(FULL, unmetered=(), last_slot=0)
@@ -62,8 +62,24 @@ def test_a_book_of_this_schema_that_lacks_something_is_damaged(key: str) -> None
         bookcodec.load(json.dumps(document))
 
 
+def test_a_book_of_schema_3_knew_of_no_change_of_zone() -> None:
+    document = {**json.loads(bookcodec.dump(FULL)), "schema": 3}
+    for plan in (document["plan"], *document["queue"], *document["uplink_plans"]):
+        del plan["carried"]
+    assert bookcodec.load(json.dumps(document)) == FULL
+
+
+def test_what_a_change_of_zone_has_carried_comes_back() -> None:
+    book = replace(FULL, plan=Plan(tz="Asia/Tokyo", carried=(4, 3, 2, 1)))
+    assert bookcodec.load(bookcodec.dump(book)) == book
+    damaged = json.loads(bookcodec.dump(book))
+    damaged["plan"]["carried"] = [4, 3]
+    with pytest.raises(BookError, match="damaged"):
+        bookcodec.load(json.dumps(damaged))
+
+
 def test_books_of_this_program_are_of_another_schema_than_those_without_plans_of_uplinks() -> None:
-    assert json.loads(bookcodec.dump(FULL))["schema"] == 3
+    assert json.loads(bookcodec.dump(FULL))["schema"] == 4
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from tripgate.cli.options import Json, State, example, group
 from tripgate.cli.output import Column, facts, table
 from tripgate.cli.when import parse_instant
 from tripgate.core.book import Book
-from tripgate.core.model import Plan
+from tripgate.core.model import PLAN, Plan
+from tripgate.core.period import carry
 from tripgate.core.planbook import chosen, in_force, put, queue_plan, remove, wait_for_use
 from tripgate.core.units import format_duration, parse_duration, parse_volume
 from tripgate.core.uplinks import valid_uplink
@@ -188,6 +189,8 @@ def set_(
         new = Plan(tz=(book.plan or Plan()).tz, starts_at=at)
         plan = replace(in_force(book).get(target, new), **fields)
         plan = start.apply(plan, at) if start else plan
+        if target in in_force(book) or target == PLAN:
+            plan = carry(in_force(book).get(target), plan, at)
         return put(book, target, plan), _detail(plan)
 
     change = Change("plan set", apply, again=not next_)

@@ -37,7 +37,7 @@ from tripgate.core.policy import Policy, Verb
 
 T = TypeVar("T")
 
-SCHEMA = 3
+SCHEMA = 4
 MOST_BYTES = 1024 * 1024
 
 
@@ -138,9 +138,10 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Schema 1 had no policies, credits, requests and next plans, and caps that only block; schema
-    2 had no plans of uplinks, statements and messages, and its first books lacked some fields."""
+    2 had no plans of uplinks, and its first books lacked some fields; schema 3 had no changes of zone,
+    statements and messages."""
     cap = {"rate": None, "roll": False, "free": None}
-    plan = {"uplink": None, "counts_from": None}
+    plan = {"uplink": None, "counts_from": None, "carried": None}
     lists = (
         *("policies", "credits", "requests", "warned", "queue", "unmetered"),
         *("uplink_plans", "statements"),
@@ -151,6 +152,7 @@ def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     defaults: Mapping[str, Mapping[str, Any]] = {
         "caps": cap,
         "queue": plan,
+        "uplink_plans": plan,
         "credits": {"replaced": []},
         "devices": {"proxy_secret": None},
     }
@@ -168,7 +170,11 @@ def _messages(raw: Any) -> Messages:
 
 
 def _plan(raw: Mapping[str, Any]) -> Plan:
-    return Plan(**_checked(Plan, raw))
+    values = _checked(Plan, raw)
+    if values["carried"] is not None:
+        at, day, week, month = _all_of(int, values["carried"])
+        values["carried"] = (at, day, week, month)
+    return Plan(**values)
 
 
 def _device(raw: Mapping[str, Any]) -> Device:

@@ -36,6 +36,7 @@ from tripgate.core.model import (
 from tripgate.core.planbook import in_force
 from tripgate.core.policy import in_window
 
+_SLACK_S = 2 * 3600
 _COUNTED, _ROLLED = "~counted", "~rolled"
 _STANDING = (Period.DAY, Period.WEEK, Period.MONTH, Period.TRIP)
 
@@ -128,10 +129,11 @@ def rolled(target: Target) -> Target:
 def _days(book: Book, cap: Cap, start: int) -> int:
     """How many days of a rolling cap have begun, of which the present one began at ``start``.
 
-    Days are 23 to 25 hours long where clocks change: rounded, an hour more or less is no day.
+    Days are 23 to 25 hours long where clocks change, an hour more or less is no day; and the day of
+    a change of zone is longer, up to two: it is one all the same.
     """
     first = periods.starts(book.plan, cap.created_at)[Period.DAY]
-    return max(1, round((start - first) / periods.DAY_S) + 1)
+    return max(1, (start - first + _SLACK_S) // periods.DAY_S + 1)
 
 
 def cap_of(book: Book, limit: Limit) -> Cap | None:

@@ -113,6 +113,7 @@ class Plan:
 
     ``uplink``: what moves on another one is not the plan's (:mod:`tripgate.core.uplinks`).
     ``counts_from``: where it waits, or waited, for its first use, since when bytes are its own.
+    ``carried``: when its zone was last changed, and when the day, week and month of then had begun.
     """
 
     volume: int | None = None
@@ -127,6 +128,7 @@ class Plan:
     unit: str = "GB"
     uplink: str | None = None
     counts_from: int | None = None
+    carried: tuple[int, int, int, int] | None = None
 
     @property
     def counted_from(self) -> int:

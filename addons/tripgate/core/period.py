@@ -10,10 +10,13 @@ Rules
 4. ``trip`` lasts from the plan's start to its end; without a plan, for ever. A plan that begins
    with its first use counts from when it was set. ``once`` begins when its cap was made and never
    ends.
-5. Instants are UTC epoch seconds; a start is the last one at or before ``now``.
+5. Periods turn by the clock, never by an edit of the zone: the day (week, month) of the edit began
+   when it did before, and ends as the new zone says. So no edit gives a cap a fresh start.
+6. Instants are UTC epoch seconds; a start is the last one at or before ``now``.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -43,7 +46,26 @@ def ends(period: Period, plan: Plan | None, now: int) -> int | None:
     return plan.expires_at if period is Period.TRIP else None
 
 
+def carry(before: Plan | None, after: Plan, now: int) -> Plan:
+    """``after`` takes the place of ``before`` at ``now`` (rule 5)."""
+    before = before or NO_PLAN
+    if before.tz == after.tz:
+        return replace(after, carried=before.carried)
+    day, week, month = (starts(before, now)[period] for period in _PERIODS)
+    return replace(after, carried=(now, day, week, month))
+
+
 def _bounds(period: Period, plan: Plan, now: int) -> tuple[int, int]:
+    """Rule 5, around :func:`_bounds_in_zone`; windows of 24 hours know no zone."""
+    if plan.carried is not None and (plan.day != "24h" or period is Period.MONTH):
+        at, *began = plan.carried
+        begun, end = began[_PERIODS.index(period)], _bounds_in_zone(period, plan, at)[1]
+        if begun <= now < end:
+            return begun, end
+    return _bounds_in_zone(period, plan, now)
+
+
+def _bounds_in_zone(period: Period, plan: Plan, now: int) -> tuple[int, int]:
     known = plan.starts_at is not None or plan.counts_from is not None
     if plan.day == "24h" and known and period is not Period.MONTH:
         return _window(plan, DAY_S if period is Period.DAY else 7 * DAY_S, now)

@@ -21,6 +21,7 @@ from dataclasses import replace
 
 from tripgate.core.book import Book, BookError
 from tripgate.core.model import PLAN, Kind, Plan, Target
+from tripgate.core.period import carry
 
 MOST_NEXT = 20
 MOST_UPLINKS = 16
@@ -130,4 +131,5 @@ def succeed(book: Book, now: int, target: Target = PLAN) -> Book:
     following = row(book, target)[0]
     queue = list(book.queue)
     queue.remove(following)
-    return put(replace(book, queue=tuple(queue)), target, replace(following, starts_at=now))
+    new = carry(in_force(book).get(target), replace(following, starts_at=now), now)
+    return put(replace(book, queue=tuple(queue)), target, new)

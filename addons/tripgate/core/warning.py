@@ -4,7 +4,8 @@ Rules
 1. A level is reached when its share of the limit is used. Of several that were passed at once only
    the highest is told.
 2. What was told is in the book: the cap's period (its beginning) and the highest level. A new
-   period, and no other event, begins anew; a limit that was raised does not repeat a level.
+   period, and no other event, begins anew: not a limit that was raised, nor a start that an edit
+   has moved back.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ def due(book: Book, states: Iterable[CapState], starts: Mapping[Period, int]) ->
         start = starts.get(cap.period, cap.created_at)
         level = max((one for one in cap.warn if state.used * 100 >= state.limit * one), default=0)
         before = told.get((cap.target, cap.period))
-        known = before.level if before is not None and before.start == start else 0
+        known = before.level if before is not None and before.start >= start else 0
         if level > known:
             found.append(Alert(state, level, start))
     return found
