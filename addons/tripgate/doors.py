@@ -4,8 +4,9 @@ Rules
 1. The routing guard stands before anything forwards, and comes down last.
 2. Every value of the machine is recorded before it is changed. A clean end puts them back; an
    unclean one leaves the guard and the rules, closed but for the quotas that were granted.
-3. Rules that another tool changes are put right when the kernel tells of it, and looked at every
-   ``LOOK_S`` all the same.
+3. Rules that another tool changes are put right when the kernel tells of it. Every ``LOOK_S`` all
+   the same the ruleset's generation is looked at, and links and routes if they had events; every
+   ``AGAIN_S`` everything is, for what has neither. A look costs programs and milliseconds.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from tripgate.core.routerspec import RouterSpec, Station
 from tripgate.ending import unbroken
 from tripgate.kernel import addresses, conntrack, routes
 from tripgate.kernel.counters import KernelCounters
+from tripgate.kernel.linkwatch import LinkWatch
 from tripgate.kernel.posted import PostedPage
 from tripgate.kernel.recorded import Recorded
 from tripgate.kernel.table import KernelTable
@@ -30,6 +32,7 @@ from tripgate.statefolder import StateFolder
 
 TPROXY_PORT = 7070
 LOOK_S = 2.0
+AGAIN_S = 30.0
 HEARD_S = 0.05
 
 log = logging.getLogger("tripgate.doors")
@@ -61,6 +64,7 @@ class Doors:
         self._recorded: Recorded
         self._table: KernelTable
         self._watch: Watch | None = None
+        self._links: LinkWatch | None = None
         self._told: asyncio.TimerHandle | None = None
         self._applied: RouterSpec
         self._login: int | None = None
@@ -71,6 +75,7 @@ class Doors:
 
     async def make(self, gateway: str) -> None:
         """Everything in place, and shut. ``gateway``: its id. Raises ``OSError``."""
+        self._links = LinkWatch()
         await unbroken(asyncio.to_thread(self._make, gateway))
         self._watch = Watch()
         asyncio.get_running_loop().add_reader(self._watch.fileno(), self._heard)
@@ -102,6 +107,9 @@ class Doors:
             asyncio.get_running_loop().remove_reader(self._watch.fileno())
             self._watch.close()
             self._watch = None
+        if self._links is not None:
+            self._links.close()
+            self._links = None
         if self._told is not None:
             self._told.cancel()
 
@@ -218,20 +226,31 @@ class Doors:
 
     async def keep(self) -> None:
         """Look now and then: at the rules, at the uplinks, at the box's own addresses."""
+        now = asyncio.get_running_loop().time
+        due = now()
         while True:
             await asyncio.sleep(LOOK_S)
-            self.look()
-            try:
-                before = self.uplinks, self.sessions
-                seen = await unbroken(asyncio.to_thread(self._look_at_links))
-                self.uplinks, self.sessions = seen.uplinks, seen.sessions
-                self._tell_dead(seen.dead)
-                if before != (self.uplinks, self.sessions):
-                    self.moved()
-                if self._spec() != self._applied:
-                    self._apply()
-            except OSError as error:
-                log.warning("the links cannot be looked at: %s", error)
+            everything = now() >= due
+            if everything:
+                due = now() + AGAIN_S
+            if everything or not self._table.unchanged():
+                self.look()
+            if everything or (self._links is not None and self._links.changed()):
+                try:
+                    await self._follow_links()
+                except OSError as error:
+                    log.warning("the links cannot be looked at: %s", error)
+                    due = now()
+
+    async def _follow_links(self) -> None:
+        before = self.uplinks, self.sessions
+        seen = await unbroken(asyncio.to_thread(self._look_at_links))
+        self.uplinks, self.sessions = seen.uplinks, seen.sessions
+        self._tell_dead(seen.dead)
+        if before != (self.uplinks, self.sessions):
+            self.moved()
+        if self._spec() != self._applied:
+            self._apply()
 
     def _tell_dead(self, dead: frozenset[str]) -> None:
         """Remember which uplinks carry nothing; each is told when that begins and when it ends."""

@@ -35,6 +35,10 @@ from tripgate.web import AsgiApp, serve_web
 from tripgate.wiring import Gateway
 
 DESCRIPTORS = 3 * IN_ALL
+SWITCH_S = 0.0005
+"""How long a thread that computes may keep the loop from the interpreter, at most (Python's own
+5 ms are the bar of a whole connection)."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -48,6 +52,7 @@ REFUSALS = (ListenError, StateError, LedgerDown, Fenced, NewerState, JournalErro
 def serve(settings: Settings) -> int:
     """Run the gateway to its end."""
     allow_descriptors()
+    sys.setswitchinterval(SWITCH_S)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         with asyncio.Runner(loop_factory=RelayLoop) as loop:

@@ -232,7 +232,7 @@ def test_people_are_told_times_in_the_plans_zone_and_programs_in_utc(world: Worl
         ("plan", "show"): "starts   2026-05-01 09:00 Asia/Tokyo\n",
         ("plan", "list"): "2026-05-02 09:00 Asia/Tokyo\n",
         ("cap", "list"): " 00:00 Asia/Tokyo  ok\n",
-        ("usage", "--since", "day"): " 00:00 Asia/Tokyo, ",
+        ("usage", "--since", "day"): " 09:00 Asia/Tokyo, ",  # it began before the change of zone
         ("audit",): " Asia/Tokyo  cli:",
         ("plan", "forecast"): "expires     2026-05-02 09:00 Asia/Tokyo",
     }

@@ -1,3 +1,5 @@
+import struct
+
 import pytest
 
 from tripgate.core.kernelreading import (
@@ -6,10 +8,12 @@ from tripgate.core.kernelreading import (
     Quota,
     ReadingError,
     less_arp,
-    parse_arp,
     parse_links,
     parse_table,
+    read_arp,
+    read_counts,
 )
+from tripgate.core.setelements import Element
 
 NET_DEV = """\
 Inter-|   Receive                                                |  Transmit
@@ -75,11 +79,20 @@ def test_an_interface_that_is_not_there_is_left_out() -> None:
 
 
 def test_arp_is_counted_without_the_header_it_has_on_the_way_out() -> None:
-    items = [_counted("up", {}), _counted("down", {})]
-    for item, size in zip(items, (42, 28), strict=True):
-        element = {"elem": {"val": "wan0", "counter": {"packets": 2, "bytes": 2 * size}}}
-        item["set"] = {**item["set"], "elem": [element]}  # type: ignore[dict-item]
-    assert parse_arp(items) == {"wan0": Count(56, 56)}
+    up, down = (Element(b"wan0" + bytes(12), 2, 2 * size) for size in (42, 28))
+    assert read_arp([up], [down]) == {"wan0": Count(56, 56)}
+
+
+def test_sets_alone_say_what_the_table_says() -> None:
+    def slots(*counts: tuple[int, int]) -> list[Element]:
+        return [Element(struct.pack("=I", slot), 1, size) for slot, size in counts]
+
+    names = {name: [Element(b"wan0" + bytes(12), 1, 9)] for name in ("links_up", "links_down")}
+    sets = {"up": slots((2, 100)), "down": slots((2, 7), (1, 60)), "forwarded": slots((2, 50))}
+    reading = read_counts({**sets, **names, "spent": slots((5, 0))})
+    assert reading.slots == {1: Count(0, 60), 2: Count(100, 7)}
+    assert (reading.forwarded, reading.spent) == ({2: 50}, {5})
+    assert reading.links == {"wan0": Count(9, 9)}
 
 
 def test_arp_is_nobodys() -> None:
@@ -88,3 +101,12 @@ def test_arp_is_nobodys() -> None:
         "wan0": Count(944, 1972),
         "usb0": Count(1, 2),
     }
+
+
+@pytest.mark.parametrize(
+    "element", [Element(struct.pack("=I", 2)), Element(b"wan0\0", 1, 9)], ids=["count", "mark"]
+)
+def test_an_element_that_is_told_otherwise_is_an_error_and_not_nothing(element: Element) -> None:
+    sets = {name: [] for name in ("down", "forwarded", "spent", "links_up", "links_down")}
+    with pytest.raises(ReadingError):
+        read_counts({**sets, "up": [element]})

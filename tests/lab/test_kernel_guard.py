@@ -11,6 +11,7 @@ from tests.lab.router import SPEC, Router, router, slot
 from tests.lab.traffic import UDP4, udp_socket
 from tripgate.core.kernelreading import Count
 from tripgate.kernel import routes
+from tripgate.kernel.nft import NftError
 from tripgate.kernel.watch import Watch
 
 CHANGES = {
@@ -94,6 +95,53 @@ def test_own_changes_are_not_anothers(gateway: Router, watch: Watch) -> None:
         thread.submit(gateway.table.grant, slot(1), 5).result()
         gateway.table.apply(SPEC)
         assert (watch.changed(), gateway.table.intact()) == (False, True)
+
+
+def test_own_changes_leave_the_generation_known(gateway: Router) -> None:
+    gateway.open(1)
+    assert gateway.table.intact()
+    gateway.table.grant(slot(1), 5)
+    gateway.table.apply(SPEC)
+    assert gateway.table.unchanged()
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_anothers_change_is_another_generation(gateway: Router, change: str) -> None:
+    gateway.open(1)
+    assert gateway.table.intact()
+    gateway.nft(change)
+    assert not gateway.table.unchanged()
+
+
+def test_own_changes_do_not_hide_anothers(gateway: Router) -> None:
+    gateway.open(1)
+    assert gateway.table.intact()
+    gateway.nft(CHANGES["a chain's rules"])
+    gateway.table.set_macs(slot(2), [])
+    assert not gateway.table.unchanged()
+
+
+def test_the_kernel_itself_says_what_the_library_says(gateway: Router) -> None:
+    gateway.open(1)
+    gateway.nft(
+        "add element inet tripgate up { 5 counter packets 3 bytes 77 }\n"
+        'add element inet tripgate links_down { "wan0" counter packets 3 bytes 77 }\n'
+        "add element inet tripgate spent { 5 }\n"
+    )
+    names = ("up", "links_down", "spent", "grants")
+    for name in names:
+        kind = "map" if name == "grants" else "set"
+        listed = gateway.table.nft.query(f"list {kind} inet tripgate {name}")
+        told = next(item[kind] for item in listed if kind in item)["elem"]
+        assert len(gateway.table.nft.elements("inet tripgate", name)) == len(told) > 0
+    table = gateway.look().table
+    assert (table.slots[5].up, table.links["wan0"].down, 5 in table.spent) == (77, 77, True)
+
+
+def test_a_set_that_is_gone_is_an_error(gateway: Router) -> None:
+    gateway.nft("flush ruleset")
+    with pytest.raises(NftError, match="No such file"):
+        gateway.look()
 
 
 def test_any_number_of_grants_is_no_change(gateway: Router) -> None:

@@ -138,8 +138,8 @@ def _faults(book: Book, devices: Sequence[Device]) -> Iterator[tuple[str, bool]]
 
 def _upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Schema 1 had no policies, credits, requests and next plans, and caps that only block; schema
-    2 had no plans of uplinks, and its first books lacked some fields; schema 3 had no changes of zone,
-    statements and messages."""
+    2 had no plans of uplinks, and its first books lacked some fields; schema 3 had no changes of
+    zone, statements and messages."""
     cap = {"rate": None, "roll": False, "free": None}
     plan = {"uplink": None, "counts_from": None, "carried": None}
     lists = (

@@ -3,15 +3,19 @@
 Bytes are L3 bytes. An interface counts link headers and ARP too; they are taken off here.
 """
 
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from tripgate.core.setelements import Element
 
 # ARPHRD type (linux/if_arp.h) to the bytes of its link header; the others (raw IP, tunnels,
 # "none") have none.
 _ETHERNET = 1
 _HEADER = {_ETHERNET: 14, 512: 4}
 _RX_BYTES, _RX_PACKETS, _TX_BYTES, _TX_PACKETS = 0, 1, 8, 9
+_MARK = struct.Struct("=I")
 
 Items = list[dict[str, Any]]
 
@@ -55,21 +59,47 @@ class Reading:
     links: Mapping[str, Count] = field(default_factory=dict)
 
 
-def parse_counts(items: Items) -> Reading:
+def read_counts(sets: Mapping[str, Iterable[Element]]) -> Reading:
     """What was counted and who is spent, of a reading without the rest: the sets ``up``, ``down``,
     ``forwarded``, ``spent``, ``links_up`` and ``links_down`` (``ReadingError``)."""
-    try:
-        return _counted(items)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
+    up, down, forwarded = (_by_slot(sets[name]) for name in ("up", "down", "forwarded"))
+    links = _both(_by_name(sets["links_up"]), _by_name(sets["links_down"]))
+    return Reading(_both(up, down), forwarded, spent=slots_of(sets["spent"]), links=links)
 
 
-def parse_grants(items: Items) -> frozenset[int]:
-    """The slots whose packets are held to a quota, in the map ``grants`` (``ReadingError``)."""
-    try:
-        return frozenset(int(slot) for slot, _ in _elements(items, "grants", "map"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
+def slots_of(elements: Iterable[Element]) -> frozenset[int]:
+    """The slots that are in a set or a map (``ReadingError``)."""
+    return frozenset(_mark(element) for element in elements)
+
+
+def read_arp(up: Iterable[Element], down: Iterable[Element]) -> dict[str, Count]:
+    """Bytes of ARP by interface. On the way out such a packet already has its link header when
+    nftables counts it. ``ReadingError``."""
+    return _both(_by_name(up, header=_HEADER[_ETHERNET]), _by_name(down))
+
+
+def _by_slot(elements: Iterable[Element]) -> dict[int, int]:
+    return {_mark(element): _bytes(element) for element in elements}
+
+
+def _mark(element: Element) -> int:
+    if len(element.key) != _MARK.size:
+        raise ReadingError(f"nftables has the mark {element.key[:64]!r}")
+    return int(_MARK.unpack(element.key)[0])
+
+
+def _by_name(elements: Iterable[Element], header: int = 0) -> dict[str, int]:
+    return {
+        element.key.rstrip(b"\0").decode(errors="replace"): _bytes(element, header)
+        for element in elements
+    }
+
+
+def _bytes(element: Element, header: int = 0) -> int:
+    """A kernel that tells its counts otherwise must not look like one that has counted nothing."""
+    if element.bytes is None:
+        raise ReadingError(f"nftables' answer has no count for {element.key[:64]!r}")
+    return element.bytes - header * element.packets
 
 
 def parse_table(items: Items) -> Reading:
@@ -84,19 +114,6 @@ def parse_table(items: Items) -> Reading:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
-
-
-def parse_arp(items: Items) -> dict[str, Count]:
-    """Bytes of ARP by interface, in ``list table arp tripgate`` (``ReadingError``).
-
-    On the way out such a packet already has its link header when nftables counts it.
-    """
-    try:
-        up = _counters_by_name(items, "up", header=_HEADER[_ETHERNET])
-        down = _counters_by_name(items, "down")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ReadingError(f"nftables' answer cannot be read: {error!r}") from error
-    return _both(up, down)
 
 
 def parse_links(text: str, types: Mapping[str, int]) -> dict[str, Count]:
@@ -154,12 +171,12 @@ def _counters(items: Items, name: str) -> dict[int, int]:
     return {int(key): count for key, count in _counters_by_name(items, name).items()}
 
 
-def _counters_by_name(items: Items, name: str, header: int = 0) -> dict[Any, int]:
-    """Bytes by key, less ``header`` bytes a packet."""
+def _counters_by_name(items: Items, name: str) -> dict[Any, int]:
+    """Bytes by key."""
     counts = {}
     for element in _elements(items, name):
         counter = element["elem"]["counter"]
-        counts[element["elem"]["val"]] = int(counter["bytes"]) - header * int(counter["packets"])
+        counts[element["elem"]["val"]] = int(counter["bytes"])
     return counts
 
 

@@ -6,11 +6,15 @@ Rules
 3. What the library says is a line of an error's message, never shown raw in full.
 """
 
+import contextlib
 import ctypes
 import json
 import threading
 from ctypes import c_char_p, c_int, c_uint, c_uint32, c_void_p
 from typing import Any, cast
+
+from tripgate.core.setelements import Element
+from tripgate.kernel.nftasked import Asked
 
 LIBRARY = "libnftables.so.1"
 _STATELESS, _JSON, _TERSE = 1 << 2, 1 << 4, 1 << 11
@@ -32,6 +36,7 @@ class Nft:
             raise NftError("nftables cannot be used: no memory for its context")
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
+        self._asked = Asked()
 
     def close(self) -> None:
         """Free the context; closing twice is fine."""
@@ -39,6 +44,7 @@ class Nft:
             if self._context:
                 self._library.nft_ctx_free(self._context)
                 self._context = None
+                self._asked.close()
 
     def run(self, text: str) -> None:
         """Run the commands of ``text`` as one transaction: all or none (``NftError``)."""
@@ -52,6 +58,20 @@ class Nft:
             return cast("list[dict[str, Any]]", json.loads(said)["nftables"])
         except (ValueError, KeyError, TypeError) as error:
             raise NftError(f"nftables answered {said[:_SAID_MOST]!r} to {command!r}") from error
+
+    def generation(self) -> int:
+        """The ruleset's generation (:mod:`tripgate.kernel.nftasked`); 0: it is not told."""
+        with self._lock, contextlib.suppress(OSError):
+            return self._asked.generation()
+        return 0
+
+    def elements(self, table: str, name: str) -> list[Element]:
+        """What is in the set, or map, ``name`` of ``table``. ``NftError``."""
+        with self._lock:
+            try:
+                return self._asked.elements(table, name)
+            except OSError as error:
+                raise NftError(f"nftables refused: {error.strerror or error}") from error
 
     def rules(self, table: str) -> str:
         """The text of ``table`` without elements and counts. ``NftError`` if there is none."""

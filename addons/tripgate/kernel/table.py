@@ -10,7 +10,9 @@ Rules
 4. A new program on an old table goes on: quotas and counters stand; devices are closed until
    they are opened again. After a loss of the table (:meth:`repair`) a slot gets what was granted
    less what was last read, never more.
-5. All calls block for a transaction (milliseconds) and may come from any one thread at a time;
+5. Rules and sets are compared only when the ruleset's generation is not the one that was found
+   intact, counted on by our own transactions: it is the cheap way to know (:meth:`unchanged`).
+6. All calls block for a transaction (milliseconds) and may come from any one thread at a time;
    each belongs to the network namespace in which the table was made.
 """
 
@@ -25,10 +27,10 @@ from tripgate.core.kernelreading import (
     Reading,
     ReadingError,
     less_arp,
-    parse_arp,
-    parse_counts,
-    parse_grants,
     parse_table,
+    read_arp,
+    read_counts,
+    slots_of,
 )
 from tripgate.core.routerspec import RouterSpec, Station, check_slot
 from tripgate.kernel.links import indexes, read_links
@@ -67,13 +69,14 @@ class KernelTable:
     _grants: dict[int, _Grant] = field(default_factory=dict)
     _forwarded: dict[int, Total] = field(default_factory=dict)
     _rules: str = ""
+    _intact_at: int = 0
 
     # ------------------------------------------------------------------ the table
 
     def apply(self, spec: RouterSpec) -> None:
         """Load the rules for ``spec``; loading them again changes nothing. ``NftError``."""
         first = self._spec is None
-        self.nft.run(nftrules.render(spec, self._stations))
+        self._run(nftrules.render(spec, self._stations))
         self._spec = spec
         self._rules = self._loaded()
         if first:
@@ -81,17 +84,34 @@ class KernelTable:
 
     def remove(self) -> None:
         """Take the table away, with its counters. ``NftError``."""
-        self.nft.run(nftrules.render_removal())
+        self._run(nftrules.render_removal())
         self._spec, self._rules = None, ""
         self._grants.clear()
         self._restart()
 
     def intact(self) -> bool:
         """Whether all that was loaded is still there, and nothing else in the table."""
+        generation, self._intact_at = self.nft.generation(), 0
         try:
-            return self._spec is not None and self._loaded() == self._rules and self._elements()
+            intact = self._spec is not None and self._loaded() == self._rules and self._elements()
         except (NftError, ReadingError):
             return False
+        if intact:
+            self._intact_at = generation
+        return intact
+
+    def unchanged(self) -> bool:
+        """Whether nobody else has changed anything since :meth:`intact` said yes; False
+        if that is not known."""
+        return self._intact_at == self.nft.generation() != 0
+
+    def _run(self, text: str) -> None:
+        """One transaction of ours: what was intact is so afterwards, if no other was among it."""
+        before = self.nft.generation()
+        self.nft.run(text)
+        if self._intact_at == before:
+            after = self.nft.generation()
+            self._intact_at = after if after == before + 1 else 0
 
     def _elements(self) -> bool:
         reading = self._read()
@@ -112,10 +132,10 @@ class KernelTable:
         assert self._spec, "nothing was applied"
         whole = nftrules.render(self._spec, self._stations)
         try:
-            self.nft.run(whole + self._mend(self._read()))
+            self._run(whole + self._mend(self._read()))
         except (NftError, ReadingError):
             self._restart()
-            self.nft.run(nftrules.render_removal() + whole + self._mend(Reading()))
+            self._run(nftrules.render_removal() + whole + self._mend(Reading()))
         self._rules = self._loaded()
         for slot, quota in self._read().quotas.items():
             self._grants[slot].limit = quota.limit
@@ -151,14 +171,14 @@ class KernelTable:
         """All devices at once; the quotas of those that are not open go. ``NftError``."""
         gone = [slot for slot in self._grants if not stations.get(slot, Station()).open]
         text = nftrules.render_stations(stations)
-        self.nft.run(text + "".join(nftrules.no_quota(slot) for slot in gone))
+        self._run(text + "".join(nftrules.no_quota(slot) for slot in gone))
         self._stations = dict(stations)
         for slot in gone:
             del self._grants[slot]
 
     def _change(self, changed: Mapping[int, Station], also: str = "") -> None:
         stations = {**self._stations, **changed}
-        self.nft.run(nftrules.render_stations(stations) + also)
+        self._run(nftrules.render_stations(stations) + also)
         self._stations = stations
 
     # ------------------------------------------------------------------ grants
@@ -171,7 +191,7 @@ class KernelTable:
     def grant_all(self, grants: Mapping[int, int]) -> None:
         """Several grants in one transaction. A slot that is not open gets none."""
         reading = self._count()
-        held = parse_grants(self.nft.query(f"list map {nftrules.TABLE} grants"))
+        held = slots_of(self.nft.elements(nftrules.TABLE, "grants"))
         text, moved = [], {}
         for slot, forwarded in grants.items():
             if not self._stations.get(check_slot(slot), Station()).open:
@@ -185,7 +205,7 @@ class KernelTable:
                 text.append(nftrules.move_quota(slot, limit))
             moved[slot] = _Grant(forwarded, limit)
         if text:
-            self.nft.run("".join(text))
+            self._run("".join(text))
             self._grants |= moved
 
     # ------------------------------------------------------------------ reading
@@ -197,7 +217,7 @@ class KernelTable:
         # steady traffic does not look like bytes without an owner.
         links = read_links(names := self._spec.uplinks if self._spec else ())
         found = indexes(names)
-        arp = parse_arp(self.nft.query(f"list table {nftrules.ARP_TABLE}"))
+        arp = read_arp(*(self.nft.elements(nftrules.ARP_TABLE, name) for name in ("up", "down")))
         return Look(self._count(), less_arp(links, arp), found)
 
     def forwarded(self, slot: int) -> int:
@@ -208,10 +228,10 @@ class KernelTable:
         return self._followed(parse_table(self.nft.query(f"list table {nftrules.TABLE}")))
 
     def _count(self) -> Reading:
-        """The sets that are counted in, one by one: the whole table, most of it rules, takes the
-        library six times as long to tell."""
-        listed = (self.nft.query(f"list set {nftrules.TABLE} {name}") for name in COUNTED)
-        return self._followed(parse_counts([item for items in listed for item in items]))
+        """The sets that are counted in, one by one, from the kernel itself: the library takes
+        twenty times as long to list the whole table."""
+        counted = {name: self.nft.elements(nftrules.TABLE, name) for name in COUNTED}
+        return self._followed(read_counts(counted))
 
     def _followed(self, reading: Reading) -> Reading:
         for slot in {*reading.forwarded, *self._forwarded}:
