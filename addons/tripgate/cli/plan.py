@@ -189,7 +189,7 @@ def set_(
         new = Plan(tz=(book.plan or Plan()).tz, starts_at=at)
         plan = replace(in_force(book).get(target, new), **fields)
         plan = start.apply(plan, at) if start else plan
-        if target in in_force(book) or target == PLAN:
+        if target in in_force(book) or (target == PLAN and book.caps):  # else nothing runs yet
             plan = carry(in_force(book).get(target), plan, at)
         return put(book, target, plan), _detail(plan)
 
