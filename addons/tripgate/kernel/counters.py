@@ -1,7 +1,8 @@
 """The kernel's counters as the gateway charges by them.
 
 Rules
-1. An interface that goes and comes back begins at zero (:mod:`tripgate.core.linkcount`).
+1. An interface that goes and comes back begins at zero (:mod:`tripgate.core.linkcount`). What an
+   interface has counted before it was an uplink is nobody's here, unless it came after the start.
 2. ``generation`` names this life of the table's counters: another boot, or a table that was made
    anew, is another. What was posted of one says nothing of the next.
 """
@@ -13,6 +14,7 @@ from tripgate.core import marks, nftrules
 from tripgate.core.counts import NOTHING, Reading, SlotCount, Volume
 from tripgate.core.kernelreading import Count, ReadingError
 from tripgate.core.linkcount import LinkCount
+from tripgate.kernel.links import newest
 from tripgate.kernel.table import KernelTable, Look
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -25,6 +27,7 @@ class KernelCounters:
         self._table = table
         self._links: dict[str, LinkCount] = {}
         self._links_at_start: dict[str, Volume] | None = None
+        self._newest = 0
         self._allowed: dict[int, int] = {}
         self._spent: frozenset[int] = frozenset()
 
@@ -56,18 +59,18 @@ class KernelCounters:
             self._look_at_link(name, look)
         links = self._volumes()
         if self._links_at_start is None:
-            self._links_at_start = links
+            self._links_at_start, self._newest = links, newest()
         return Reading(slots, sum(links.values(), NOTHING), self._spent)
 
     def _look_at_link(self, name: str, look: Look) -> None:
         seen, told = look.uplinks.get(name), look.table.links.get(name, Count())
-        own = Volume(seen.up, seen.down) if seen else None
-        passed, before = Volume(told.up, told.down), self._links.get(name)
-        life = look.indexes.get(name, 0)
-        if before is not None:
+        life, passed = look.indexes.get(name, 0), Volume(told.up, told.down)
+        own = Volume(seen.up, seen.down) if seen and life else None
+        if (before := self._links.get(name)) is not None:
             self._links[name] = before.read(own, passed, life)
         elif own is not None:
-            self._links[name] = LinkCount.first(own, passed, life)
+            young = self._links_at_start is None or life > self._newest
+            self._links[name] = LinkCount.first(own, passed, life, young=young)
 
     def _volumes(self) -> dict[str, Volume]:
         return {name: count.total for name, count in self._links.items()}

@@ -37,6 +37,11 @@ def indexes(names: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def newest() -> int:
+    """The highest index of all interfaces: what comes later has a higher one."""
+    return max((index for index, _ in socket.if_nameindex()), default=0)
+
+
 def read_links(names: Iterable[str]) -> dict[str, Count]:
     """Bytes less link headers of those of ``names`` that are there; ARP is still in them."""
     types = {}

@@ -215,8 +215,11 @@ class KernelTable:
         ``ReadingError``."""
         # The interfaces first: packets in between then make the slots' sum the larger one, and
         # steady traffic does not look like bytes without an owner.
-        links = read_links(names := self._spec.uplinks if self._spec else ())
-        found = indexes(names)
+        before = indexes(names := self._spec.uplinks if self._spec else ())
+        links = read_links(names)
+        found = dict(
+            before.items() & indexes(names).items()
+        )  # not of what went, or came, meanwhile
         arp = read_arp(*(self.nft.elements(nftrules.ARP_TABLE, name) for name in ("up", "down")))
         return Look(self._count(), less_arp(links, arp), found)
 
