@@ -224,6 +224,10 @@ class Doors:
         self.counters.forget()
         self.mended()
 
+    def session_of(self, uplink: str) -> str | None:
+        """Which session of an uplink is going on; ``None``: it is down."""
+        return self.sessions.get(uplink)
+
     async def keep(self) -> None:
         """Look now and then: at the rules, at the uplinks, at the box's own addresses."""
         now = asyncio.get_running_loop().time

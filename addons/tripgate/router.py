@@ -57,7 +57,7 @@ class Router:
         self.settings = settings
         self.doors = Doors(settings, folder)
         desk.judge.uplinks = lambda: self.doors.uplinks
-        desk.judge.session_of = lambda uplink: self.doors.sessions.get(uplink, "down")
+        desk.judge.session_of = self.doors.session_of
         self.meter: KernelMeter
         self.lan: Lan
         self._folder = folder

@@ -196,13 +196,22 @@ async def test_a_plan_stops_where_the_next_step_would_pass_its_volume(world: Wor
 
 async def test_a_new_session_rounds_the_one_before_up(world: World) -> None:
     await plans(world, Plan(step=STEP, starts_at=int(NOON) - 10))
-    await world.move(world.flow(), KIB)
+    await world.move(world.flow(), 60 * KIB)
     assert await used_of(world, PLAN) == [STEP]
+    await world.move(world.flow(), 60 * KIB)
     world.desk.judge.session_of = lambda _: "second"
-    await world.move(world.flow(), KIB)
     world.desk.turn()
     await world.move(world.flow(), KIB)
-    assert await used_of(world, PLAN) == [2 * STEP]
+    assert await used_of(world, PLAN) == [3 * STEP]
+
+
+async def test_the_end_of_a_session_is_no_session(world: World) -> None:
+    await plans(world, Plan(step=STEP, starts_at=int(NOON) - 10))
+    await world.move(world.flow(), KIB)
+    world.desk.judge.session_of = lambda _: None
+    world.desk.turn()
+    await world.move(world.flow(), KIB)
+    assert await used_of(world, PLAN) == [STEP]
 
 
 async def test_a_step_that_is_set_later_holds_from_then_on(world: World) -> None:

@@ -22,7 +22,7 @@ from typing import ClassVar, Protocol
 from tripgate.core.bucket import Bucket
 from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter, WireState
-from tripgate.core.model import PACKET, Limit
+from tripgate.core.model import PACKET, Limit, Session
 
 NEAR = 64 * 1024 * 1024
 """Bytes left at which windows begin to be held."""
@@ -81,7 +81,8 @@ Parts = dict[str | None, Moved]
 
 @dataclass(slots=True)
 class Lease:
-    """A lease on its way to the ledger. ``parts`` are not yet settled."""
+    """A lease on its way to the ledger. ``parts`` are not yet settled; ``session``: the plan's that
+    was going on when it was opened, whenever it is settled."""
 
     id: str
     limits: tuple[Limit, ...]
@@ -90,6 +91,7 @@ class Lease:
     parts: Parts
     settled: int = 0
     rotate: bool = False
+    session: Session | None = None
 
     @property
     def moved(self) -> int:

@@ -183,7 +183,8 @@ class LeaseDesk:
         """Give the account a new lease of zero bytes."""
         lease_id = self.new_id()
         slot = self.stores.progress.slot(lease_id)
-        account.open(lease_id, self.terms.limits(self.book, account.device), slot)
+        lease = account.open(lease_id, self.terms.limits(self.book, account.device), slot)
+        lease.session = self.terms.session(lease.limits)
 
     def new_id(self) -> str:
         """Of one more lease."""
@@ -342,7 +343,7 @@ class LeaseDesk:
             book_version=self.version,
             trusted=self.clock.trusted(),
             now=int(self.clock.wall()),
-            session=self.terms.session(lease.limits),
+            session=lease.session,
         )
         try:
             grant = await self.stores.ledger.grant(request)

@@ -38,8 +38,8 @@ class Judge:
     def __init__(self, catalogue: Catalogue, clock: Clock, stats: Stats) -> None:
         self.uplinks: Callable[[], Collection[str]] = lambda: (uplinks.DEFAULT,)
         """The names of the uplinks in use, the preferred one first."""
-        self.session_of: Callable[[str], str] = lambda _: "run"
-        """Which session of an uplink is going on."""
+        self.session_of: Callable[[str], str | None] = lambda _: "run"
+        """Which session of an uplink is going on; ``None``: it is down."""
         self.held: dict[str, Held] = {}
         """By policy id, what is not in the ledger yet."""
         self._catalogue = catalogue
@@ -73,7 +73,8 @@ class Judge:
         """Of the uplink in use, by the step of the plan that pays."""
         uplink = next(iter(self.uplinks()), "")
         step = planbook.in_force(self._book).get(self.pays or PLAN, Plan()).step
-        return Session(uplink, self.session_of(uplink), step) if uplink and self.pays else None
+        going_on = self.session_of(uplink) if uplink and self.pays else None
+        return Session(uplink, going_on, step) if going_on else None
 
     def verdict(self, account: Account, host: str | None) -> Verdict:
         """On a flow of the account to ``host`` (a clean name, or none)."""

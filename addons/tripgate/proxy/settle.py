@@ -224,7 +224,7 @@ class Settler:
             parts=volume,
             increments=increments,
             rest=usage.increments(account.device, UNKNOWN, None, 0, 1, now, self._desk.starts),
-            session=self._desk.terms.session(lease.limits),
+            session=lease.session,
         )
 
     def _increments(
