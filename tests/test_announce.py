@@ -1,11 +1,16 @@
 """What ``tripgate up`` says of itself."""
 
+import asyncio
+import contextlib
+import os
+import sys
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tripgate import announce
 from tripgate.announce import _assigned, described, own_addresses
 from tripgate.settings import load
 
@@ -72,3 +77,26 @@ def test_a_router_tells_its_lan_and_no_proxy(tmp_path: Path) -> None:
     assert "LAN          10.77.0.1 (interface lan0) " in said
     assert "Portal       http://10.77.0.1/ " in said
     assert "proxy" not in said
+
+
+async def test_the_start_goes_on_where_nothing_can_be_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    async with asyncio.timeout(announce.PATIENCE_S / 2):
+        await announce.announce(load(state=tmp_path / "state"))
+
+
+async def test_the_start_goes_on_where_nobody_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    monkeypatch.setattr(announce, "PATIENCE_S", 0.1)
+    with os.fdopen(writing, "w") as full, contextlib.closing(os.fdopen(reading)):
+        monkeypatch.setattr(sys, "stdout", full)
+        await announce.announce(load(state=tmp_path / "state"))

@@ -11,6 +11,7 @@ from tests.servers import valkey_server, valkey_url
 from tripgate.cli.backup.work import check
 from tripgate.core.usagefields import renamed
 from tripgate.ledger import keys
+from tripgate.ledger.connection import Connection
 from tripgate.ledger.protocol import LedgerDown
 from tripgate.upgrade import backup_path, upgrade
 
@@ -127,3 +128,38 @@ def test_a_backup_of_an_upgrade_that_was_cut_short_stays(
     run(valkey_url, tmp_path)
     assert backup_path(tmp_path).read_text() == "the first one"
     assert held(old_state) == NEW
+
+
+def test_two_at_once_double_no_byte(
+    old_state: "redis.Redis", valkey_url: str, tmp_path: Path
+) -> None:
+    async def both() -> None:
+        folders = [tmp_path / name for name in ("one", "two")]
+        for folder in folders:
+            folder.mkdir()
+        await asyncio.gather(*(upgrade(valkey_url, one, "gw", NOW) for one in folders))
+
+    asyncio.run(both())
+    assert held(old_state) == NEW
+
+
+def test_a_script_that_is_run_again_finds_nothing(
+    old_state: "redis.Redis", valkey_url: str
+) -> None:
+    async def again() -> list[int]:
+        connection = Connection(valkey_url)
+        names = ("youtube|video|d", "vyoutube|d")
+        found = [await connection.run("refield", keys.PREFIX + LIFE, *names) for _ in range(2)]
+        await connection.aclose()
+        return [int(one) for (one,) in found]
+
+    assert asyncio.run(again()) == [1, 0]
+    assert held(old_state)[LIFE]["vyoutube|d"] == 7
+
+
+def test_a_damaged_count_is_told_and_not_taken_for_one(
+    old_state: "redis.Redis", valkey_url: str, tmp_path: Path
+) -> None:
+    old_state.hset(keys.PREFIX + MINUTE, "video|7|d", "many")
+    with pytest.raises(LedgerDown, match="did not write"):
+        run(valkey_url, tmp_path)

@@ -3,6 +3,7 @@ terminal a live table of who uses what."""
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -21,23 +22,32 @@ from tripgate.settings import Settings
 from tripgate.wiring import Gateway
 
 EVERY_S = 1.0
+PATIENCE_S = 2.0
+log = logging.getLogger("tripgate.announce")
+
 PORTAL = "open it on a device: its use and its caps"
 
 
 async def announce(settings: Settings, claim: str | None = None) -> None:
-    """Print what :func:`described` says. Whoever reads it may have stopped, and whoever ends the
-    gateway waits neither for that thread nor for a lock that it holds."""
+    """Print what :func:`described` says. Whoever reads it may have stopped, or never been: this
+    waits for ``PATIENCE_S`` at most, and who ends the gateway neither for the thread nor for a lock
+    that it holds."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 
     def tell() -> None:
-        with contextlib.suppress(OSError):
-            _write(sys.stdout.fileno(), described(settings, claim).encode())
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(done.set)
+        try:
+            text = described(settings, claim).encode(errors="surrogateescape")
+            _write(sys.stdout.fileno(), text)
+        except (OSError, ValueError, AttributeError):  # closed before, or meanwhile
+            log.warning("the addresses cannot be printed: see tripgate status")
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=tell, name="announce", daemon=True).start()
-    await done.wait()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(done.wait(), PATIENCE_S)
 
 
 def _write(fd: int, data: bytes) -> None:

@@ -55,19 +55,15 @@ async def _back_up(url: str, path: Path, gateway: str, now: int) -> None:
 
 
 async def _rename_fields(connection: Connection) -> int:
-    """Each bucket in one transaction; how many fields were renamed."""
+    """Each bucket by one run of a script; how many fields were renamed."""
     count = 0
     with trouble.told(connection.address):
         async for key in connection.redis.scan_iter(match=USE + "*", count=1000):
-            raw = await connection.redis.hgetall(key)
-            fields = {str(field): int(volume) for field, volume in raw.items()}
             bucket = str(key).removeprefix(keys.PREFIX)
-            new = {field: renamed(bucket, field) for field in fields}
-            old = [field for field in fields if new[field] != field]
-            async with connection.redis.pipeline(transaction=True) as pipeline:
-                for field in old:
-                    pipeline.hincrby(key, new[field], fields[field])
-                    pipeline.hdel(key, field)
-                await pipeline.execute()
-            count += len(old)
+            fields = map(str, await connection.redis.hgetall(key))
+            pairs = [(old, renamed(bucket, old)) for old in fields]
+            names = [name for old, new in pairs if old != new for name in (old, new)]
+            if names:
+                (renamed_now,) = await connection.run("refield", str(key), *names)
+                count += int(renamed_now)
     return count

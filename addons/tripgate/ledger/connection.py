@@ -45,7 +45,7 @@ class Connection:
         self.redis = self._client(retries=1)
         self._scripts = {
             name: self.redis.register_script(scripts.source(name))
-            for name in ("claim", "grant", "settle", "read", "release", "replace")
+            for name in ("claim", "grant", "settle", "read", "refield", "release", "replace")
         }
 
     def _client(self, retries: int) -> "Redis":

@@ -1,6 +1,7 @@
 """The relay's own event loop: asyncio and the engine on one epoll."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.proxy.relay.relay_world import RelayWorld, exactly, recv, running, send, until
-from tripgate.proxy.relay.loop import RelayLoop, SharedSelector
+from tripgate.proxy.relay.listener import Listener
+from tripgate.proxy.relay.loop import Events, RelayLoop, SharedSelector
 
 
 def on_its_loop(test: Callable[[], Awaitable[None]]) -> None:
@@ -132,3 +134,31 @@ def test_what_was_closed_before_can_be_unregistered() -> None:
         os.close(read)
         selector.unregister(read)
     os.close(write)
+
+
+def test_a_turn_that_fails_does_not_end_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, RelayLoop)
+
+        def failing(events: Events) -> Events:
+            raise RuntimeError("of a turn")
+
+        loop.shared.turn = failing
+        await asyncio.to_thread(lambda: None)  # its answer wakes the loop
+        loop.shared.turn = None
+
+    on_its_loop(test)
+    assert "a turn of the relay failed" in caplog.text
+
+
+def test_a_listener_that_pauses_is_closed_with_its_engine(tmp_path: Path) -> None:
+    async def test(world: RelayWorld) -> None:
+        engine = world.relay.engine
+        listening = socket.create_server(("127.0.0.1", 0))
+        listener = Listener(engine, lambda *_: None, listening)
+        listener._pause(OSError(errno.EMFILE, "too many"))
+        engine.abort(lambda one: one is listener)
+        await until(lambda: listening.fileno() < 0)
+
+    relaying(tmp_path, test)

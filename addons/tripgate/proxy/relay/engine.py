@@ -168,6 +168,19 @@ class Engine:
     def _turn(self, events: Events) -> Events:
         """Work on the events, and on what came meanwhile; returns those that are not ours."""
         self._turning = True
+        try:
+            others = self._batches(events)
+            for _ in range(len(self._again)):
+                self.give_turn(self._again.popleft())
+            if self._over:
+                self._close_over()
+        finally:
+            self._turning = False
+        if self._again:
+            self._see_to_it()
+        return others
+
+    def _batches(self, events: Events) -> Events:
         started = self.now = self.clock()
         others = self._batch(events)
         while not others and (events := self._poll(0, BATCH)):
@@ -175,13 +188,6 @@ class Engine:
             others = self._batch(events)
             if self.now - started > TURN_S:
                 break
-        for _ in range(len(self._again)):
-            self.give_turn(self._again.popleft())
-        if self._over:
-            self._close_over()
-        self._turning = False
-        if self._again:
-            self._see_to_it()
         return others
 
     def _batch(self, events: Events) -> Events:

@@ -4,7 +4,8 @@ Rules
 1. A TPROXY socket is ``IP_TRANSPARENT`` (Documentation/networking/tproxy.rst): it accepts what the
    rules divert to it, whatever the destination, which is then the accepted socket's own address.
 2. A batch accepts a bounded number: those who are in go on.
-3. Without descriptors it pauses, or a level-triggered listener would spin.
+3. Without descriptors it pauses, or a level-triggered listener would spin; it stays the engine's,
+   which closes it.
 """
 
 import errno
@@ -99,12 +100,12 @@ class Listener:
     def _pause(self, error: OSError) -> None:
         engine = self._engine
         engine.quiet.warning("no connections are accepted: %s", error)
-        engine.forget(self.sock.fileno())
+        engine.rewatch(self.sock.fileno(), 0)
         engine.loop.call_later(PAUSE_S, self._go_on)
 
     def _go_on(self) -> None:
         if self.sock.fileno() >= 0:
-            self._engine.watch(self.sock.fileno(), self, LISTEN)
+            self._engine.rewatch(self.sock.fileno(), LISTEN)
 
     def abort(self) -> None:
         """Accept no more."""

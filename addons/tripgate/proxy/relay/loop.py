@@ -6,14 +6,18 @@ Rules
 2. asyncio's own descriptors are level-triggered, as it expects; nothing of theirs is lost when the
    engine has its turn first.
 3. The engine needs this loop nowhere: on any other it has an epoll of its own.
+4. A turn that fails is logged: it is inside of the loop, and would end it.
 """
 
 import asyncio
 import contextlib
+import logging
 import select
 from collections.abc import Callable, Iterator, Mapping
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
 from typing import Any
+
+log = logging.getLogger("tripgate.relay")
 
 Events = list[tuple[int, int]]
 MOST = 256
@@ -74,9 +78,17 @@ class SharedSelector(BaseSelector):
         except InterruptedError:
             return []
         if events and self.turn is not None:
-            events = self.turn(events)
+            events = self._turned(self.turn, events)
         keys = self._keys.by_fd
         return [(keys[fd], _ready(mask) & keys[fd].events) for fd, mask in events if fd in keys]
+
+    def _turned(self, turn: Callable[[Events], Events], events: Events) -> Events:
+        """Rule 4."""
+        try:
+            return turn(events)
+        except Exception:
+            log.exception("a turn of the relay failed")
+            return events
 
     def close(self) -> None:
         self.epoll.close()

@@ -91,7 +91,7 @@ class Observers:
                     task = asyncio.ensure_future(outcome)
                     self._tasks.add(task)
                     task.add_done_callback(self._done)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:  # it would end the loop
                 self._quiet.warning("an addon failed in an event of the relay: %r", error)
 
     def _done(self, task: asyncio.Future[Any]) -> None:
