@@ -57,6 +57,17 @@ def test_a_second_time_changes_nothing(deploy: Path, secrets: Path) -> None:
     assert {path.name: path.read_text() for path in secrets.iterdir()} == before
 
 
+def test_users_of_an_earlier_version_get_todays_rights_and_keep_the_password(
+    deploy: Path, secrets: Path
+) -> None:
+    users = secrets / "redis.acl"
+    today = users.read_text()
+    users.chmod(0o600)
+    users.write_text(today.replace(" +hincrby", ""))
+    assert configure(deploy).returncode == 0
+    assert users.read_text() == today
+
+
 def test_a_missing_one_is_made_again(deploy: Path, secrets: Path) -> None:
     (secrets / "grafana-password").unlink()
     assert configure(deploy).returncode == 0
