@@ -1,5 +1,6 @@
 """Messages to a real server: what it gets, what its answers mean, and where none is taken."""
 
+import http.client
 import json
 import socket
 import ssl
@@ -231,6 +232,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _take_request(connection: ssl.SSLSocket) -> None:
+    """All of it: what is left unread at the end resets the connection, answer and all."""
+    with connection.makefile("rb") as reading:
+        head = http.client.parse_headers(reading) if reading.readline() else {}
+        reading.read(int(head.get("Content-Length", "0")))
+
+
 def tls_server(certificate: Path) -> tuple[socket.socket, threading.Thread]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -240,7 +248,7 @@ def tls_server(certificate: Path) -> tuple[socket.socket, threading.Thread]:
         connection, _ = server.accept()
         try:
             with context.wrap_socket(connection, server_side=True) as secure:
-                secure.recv(1 << 16)
+                _take_request(secure)
                 secure.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
         except OSError:
             pass
