@@ -112,7 +112,7 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[Any]:
 @pytest.mark.parametrize(
     "private",
     ["127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "::1", "fd00::1", "fe80::1%eth0",
-     "::ffff:10.0.0.1", "0.0.0.0"],
+     "::ffff:10.0.0.1", "0.0.0.0", "100.64.0.1", "198.18.0.1", "240.0.0.1", "fec0::1"],
 )  # fmt: skip
 def test_a_name_does_not_lead_to_a_private_address(
     monkeypatch: pytest.MonkeyPatch, private: str
@@ -124,11 +124,16 @@ def test_a_name_does_not_lead_to_a_private_address(
     assert tried == []
 
 
+def test_a_name_that_cannot_be_asked_for_is_an_error_like_others() -> None:
+    with pytest.raises(SendError):
+        post(parse(f"https://{'a' * 64}.example/"), EVENTS, AT)
+
+
 def test_of_a_names_addresses_only_the_public_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried = resolves_to(monkeypatch, "10.0.0.1", "192.0.2.7", "::1")
+    tried = resolves_to(monkeypatch, "10.0.0.1", "9.9.9.9", "::1")
     with pytest.raises(SendError):
         post(parse("https://mixed.example/"), EVENTS, AT)
-    assert tried == ["192.0.2.7"]
+    assert tried == ["9.9.9.9"]
 
 
 def test_localhost_by_name_is_refused_and_by_address_is_meant() -> None:

@@ -83,7 +83,7 @@ def add(
     state: State = None,
     as_json: Json = False,
 ) -> None:
-    """Send messages there. What holds now is told first. The URL is kept as a secret."""
+    """Send messages there; the first of all is told what holds now. The URL is kept as a secret."""
     text = sys.stdin.readline(LONGEST + 2).strip() if url == "-" else url
     with usage("URL"):
         address = parse(text)

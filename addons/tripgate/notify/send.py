@@ -1,8 +1,8 @@
 """One message to one address: a POST, by a thread of its own.
 
 Rules
-1. What is connected to is what was checked: a name must not lead to a private address, to loopback
-   or to the gateway's link. An address that the owner wrote himself may be any.
+1. What is connected to is what was checked: a name must not lead to an address that is not public
+   (private, shared, loopback, of a link). One that the owner wrote himself may be any.
 2. No redirect is followed. An answer is read up to ``ANSWER_MOST`` bytes, all within ``LIMIT_S``.
 3. An error tells the server's name and what was wrong, never the URL, a header or the answer.
 4. A server that is busy or away is worth another try; one that refuses is not.
@@ -74,7 +74,7 @@ def post(
     content, headers = body(address, events, at)
     try:
         raw = _connect(address)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name that can be asked for
         raise SendError(f"{address.host}: {_reason(error)}") from None
     timer = threading.Timer(LIMIT_S, _shut, [raw])
     timer.daemon = True
@@ -104,7 +104,11 @@ def _connect(address: Address) -> socket.socket:
 
 def _fine(host: str | int) -> bool:
     address = ipaddress.ip_address(str(host).partition("%")[0])
-    return destination_refused(address, own=False, local_client=False) is None
+    if destination_refused(address, own=False, local_client=False) is not None:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.is_global and not address.is_site_local
+    return address.is_global
 
 
 def _first(found: Sequence[tuple[int, int, int, str, tuple[object, ...]]]) -> socket.socket:
