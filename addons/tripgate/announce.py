@@ -47,7 +47,8 @@ async def announce(settings: Settings, claim: str | None = None) -> None:
 
     threading.Thread(target=tell, name="announce", daemon=True).start()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(done.wait(), PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            await done.wait()
 
 
 def _write(fd: int, data: bytes) -> None:

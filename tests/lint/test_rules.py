@@ -128,3 +128,10 @@ def test_settings_alone_read_the_environment(tree: Path, source: str) -> None:
     assert done.returncode == 1
     assert "planted.py" in done.stdout
     assert "settings.py and statefind.py alone read the environment" in done.stdout
+
+
+def test_nobody_waits_in_a_way_that_loses_a_cancellation(tree: Path) -> None:
+    plant(tree, "planted.py", "import asyncio\n\nWAIT = asyncio.wait_for")
+    done = ruff(tree)
+    assert done.returncode == 1
+    assert "use asyncio.timeout" in done.stdout

@@ -53,7 +53,8 @@ async def _repeat(
     while True:
         show(drawn)
         try:
-            await asyncio.wait_for(stop.wait(), REFRESH_S)
+            async with asyncio.timeout(REFRESH_S):
+                await stop.wait()
         except TimeoutError:
             drawn = await frame()
         else:

@@ -208,7 +208,8 @@ class Child:
         """Rule 4."""
         process.send(self._pidfd, signal.SIGTERM)
         try:
-            await asyncio.wait_for(_ended(self._pidfd), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await _ended(self._pidfd)
         except TimeoutError:
             process.send(self._pidfd, signal.SIGKILL)
             await _ended(self._pidfd)

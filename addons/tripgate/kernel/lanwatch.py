@@ -65,7 +65,8 @@ class LanWatch:
         while True:
             self._read_leases()
             try:
-                await asyncio.wait_for(self._hint.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._hint.wait()
             except TimeoutError:
                 continue
             self._hint.clear()
