@@ -100,3 +100,15 @@ async def test_what_is_no_http_is_told_with_its_source(caplog: pytest.LogCapture
         await reader.read()
         writer.close()
     assert f"Invalid HTTP request received. (from 127.0.0.1, to port {port})" in caplog.text
+
+
+async def test_the_end_of_a_connection_is_no_error() -> None:
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: errors.append(told))
+    async with serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(GET + b"Connection: close\r\n\r\n")
+        assert await ended(reader)
+        writer.close()
+        await writer.wait_closed()
+    assert errors == []

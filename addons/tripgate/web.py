@@ -71,6 +71,11 @@ class _Named(logging.LoggerAdapter[logging.Logger]):
         source = _host(connection).partition("%")[0]
         self._said = f"(from {source}, to port {(connection.server or ('', 0))[1]})"
 
+    @property
+    def level(self) -> int:
+        """Uvicorn asks for it at a connection's beginning and end; an adapter has none."""
+        return self.logger.level
+
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> Any:
         return f"{msg} {self._said}", kwargs
 
