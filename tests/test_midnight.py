@@ -75,7 +75,7 @@ class Box:
         """How much of it came."""
         self.gateway.desk.turn()
         account, got = self.account, 0
-        meter = Meter(lambda: account.budget, "a.example", "192.0.2.1")
+        meter = Meter(account, "a.example", "192.0.2.1")
         while got < volume and await self.gateway.desk.more(account):
             got += meter.take_down(volume - got)
             account.moved()

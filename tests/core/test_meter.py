@@ -1,12 +1,13 @@
 """The meter of one connection: what is posted went over the wire, under the best name known."""
 
+from tests.core.paying import Paying
 from tripgate.core.lease import Budget
 from tripgate.core.meter import IP_TCP_HEADERS, Meter, Posting, WireState
 
 
 def made(granted: int = 10_000, name: str | None = "a.example") -> tuple[Meter, Budget]:
     budget = Budget(granted=granted)
-    return Meter(lambda: budget, name, "192.0.2.1"), budget
+    return Meter(Paying(budget), name, "192.0.2.1"), budget
 
 
 def test_bytes_are_taken_from_the_budget_in_both_directions() -> None:

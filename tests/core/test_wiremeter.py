@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.paying import Paying
 from tripgate.core.lease import Budget
 from tripgate.core.meter import WireState
 from tripgate.core.wirecost import WireCost
@@ -13,7 +14,7 @@ COST = WireCost.of(4)
 
 def made(granted: int = 1_000_000) -> tuple[WireMeter, Budget]:
     budget = Budget(granted=granted)
-    return WireMeter(lambda: budget, "a.example", "192.0.2.1", COST), budget
+    return WireMeter(Paying(budget), "a.example", "192.0.2.1", COST), budget
 
 
 @given(st.integers(0, 300_000), st.integers(1, 100_000))

@@ -115,7 +115,7 @@ class World:
 
     def flow(self) -> CountingFlow:
         account = self.account
-        flow = CountingFlow(Meter(lambda: account.budget, "a.example", "192.0.2.1"))
+        flow = CountingFlow(Meter(account, "a.example", "192.0.2.1"))
         account.flows.add(flow)
         return flow
 

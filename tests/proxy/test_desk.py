@@ -270,14 +270,14 @@ async def test_a_ledger_that_settles_and_cannot_grant_is_down(
 
 
 async def test_a_device_whose_flow_is_over_already_was_seen(world: World) -> None:
-    world.account.join(flow := CountingFlow(Meter(lambda: world.account.budget, "a.example", "")))
+    world.account.join(flow := CountingFlow(Meter(world.account, "a.example", "")))
     world.account.end(flow, None)
     await world.settler.settle()
     assert (await world.ledger.tallies([])).seen == {world.phone.id: int(world.clock.now)}
 
 
 async def test_a_device_that_does_nothing_is_not_seen_again(world: World) -> None:
-    world.account.join(flow := CountingFlow(Meter(lambda: world.account.budget, "a.example", "")))
+    world.account.join(flow := CountingFlow(Meter(world.account, "a.example", "")))
     world.account.end(flow, None)
     await world.settler.settle()
     at = int(world.clock.now)

@@ -13,10 +13,9 @@ import pytest
 from tripgate.clock import Clock, SystemClock
 from tripgate.core.bucket import Bucket
 from tripgate.core.classify import Catalogue
-from tripgate.core.lease import Budget
 from tripgate.core.meter import Meter
 from tripgate.proxy import streams
-from tripgate.proxy.account import Account, Lease, Moved
+from tripgate.proxy.account import Account
 from tripgate.proxy.dial import open_stream
 from tripgate.proxy.flow import Flow
 from tripgate.proxy.judge import Judge
@@ -75,9 +74,9 @@ async def world(granted: int, *grants: int) -> AsyncIterator[World]:
     )
     sock = await connect(server.sockets[0].getsockname()[1])
     account = Account("dev-test", lambda _: None)
-    account.lease = Lease("l:1", (), Budget(granted), NoSlot(), {None: Moved()})
+    account.open("l:1", (), NoSlot()).budget.granted = granted
     desk, aborted = Desk(account, list(grants)), list[bool]()
-    meter = Meter(lambda: account.budget, "name.example", "127.0.0.1")
+    meter = Meter(account, "name.example", "127.0.0.1")
     flow = Flow(cast(Any, desk), account, meter, lambda: aborted.append(True))
     reader, writer = await open_stream(sock, flow.lost)
     flow.opened(writer.transport)
@@ -138,7 +137,8 @@ async def test_writes_keep_their_order_while_they_wait() -> None:
 async def test_a_write_without_a_grant_is_dropped_and_the_flow_is_cut() -> None:
     async with world(2) as w:
         w.writer.write(b"0123456789")
-        await w.writer.drain()
+        with pytest.raises(ConnectionResetError):
+            await w.writer.drain()
         assert w.aborted == [True]
         assert w.flow.meter.up == 2
 

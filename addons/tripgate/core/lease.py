@@ -100,10 +100,12 @@ class Budget:
         """Time to ask for the next slice, if there may be one."""
         if self.final or self.revoked:
             return False
-        left = self.left
-        if left < SLICE_MIN // 4:
-            return True
-        return left + self.held < max(self.least // 2, self.rate * AHEAD_S)
+        left = self.granted - self.taken
+        return (
+            left - self.held < SLICE_MIN // 4
+            or left < self.least // 2
+            or left < self.rate * AHEAD_S
+        )
 
     @property
     def want(self) -> int:

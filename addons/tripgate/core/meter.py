@@ -10,8 +10,8 @@ Rules
    Host. Bytes that passed before the name was known are posted under the name.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from tripgate.core.lease import Budget
 from tripgate.core.sniff import Sniffer
@@ -45,16 +45,22 @@ class WireState:
     dead: bool = False
 
 
+class Payer(Protocol):
+    """Who pays: leases come and go, so the budget is looked up each time."""
+
+    budget: Budget
+
+
 class Meter:
-    """Counts one upstream connection against the budget that ``budget()`` gives at that moment."""
+    """Counts one upstream connection against the budget that its payer has at that moment."""
 
     __slots__ = (
-        "_budget",
         "_down_posted",
         "_family",
         "_name",
         "_overhead",
         "_overhead_posted",
+        "_payer",
         "_sniffer",
         "_up_posted",
         "address",
@@ -63,10 +69,8 @@ class Meter:
         "up",
     )
 
-    def __init__(
-        self, budget: Callable[[], Budget], name: str | None, address: str, family: int = 4
-    ) -> None:
-        self._budget = budget
+    def __init__(self, payer: Payer, name: str | None, address: str, family: int = 4) -> None:
+        self._payer = payer
         self._family = family
         self._sniffer = None if name else Sniffer()
         self._name = name
@@ -88,13 +92,13 @@ class Meter:
 
     def take_up(self, want: int) -> int:
         """Bytes of ``want`` that may be sent now."""
-        got = self._budget().take(want)
+        got = self._payer.budget.take(want)
         self.up += got
         return got
 
     def take_down(self, want: int) -> int:
         """Bytes of ``want`` that may be delivered now."""
-        got = self._budget().take(want)
+        got = self._payer.budget.take(want)
         self.down += got
         return got
 
@@ -147,9 +151,9 @@ class Meter:
             return
         unread = wire.received - self.down
         if unread > 0:
-            self._budget().charge(unread)
+            self._payer.budget.charge(unread)
             self.down += unread
         if wire.dead:
             unsent = self.up - max(self._up_posted, min(self.up, wire.sent))
-            self._budget().refund(unsent)
+            self._payer.budget.refund(unsent)
             self.up -= unsent

@@ -10,10 +10,7 @@ Rules
 4. What arrived and was never read is charged at the end; what was taken and never sent goes back.
 """
 
-from collections.abc import Callable
-
-from tripgate.core.lease import Budget
-from tripgate.core.meter import Meter, Posting, WireState
+from tripgate.core.meter import Meter, Payer, Posting, WireState
 from tripgate.core.wirecost import WireCost
 
 
@@ -22,10 +19,8 @@ class WireMeter(Meter):
 
     __slots__ = ("_payload", "cost", "payload_down", "payload_up")
 
-    def __init__(
-        self, budget: Callable[[], Budget], name: str | None, address: str, cost: WireCost
-    ) -> None:
-        super().__init__(budget, name, address)
+    def __init__(self, payer: Payer, name: str | None, address: str, cost: WireCost) -> None:
+        super().__init__(payer, name, address)
         self._sniffer = None
         self.cost = cost
         self.payload_up = self.payload_down = 0
@@ -33,7 +28,7 @@ class WireMeter(Meter):
 
     def room(self, want: int) -> int:
         """Bytes of ``want`` that may be moved now; 0 means: wait for a grant."""
-        budget = self._budget()
+        budget = self._payer.budget
         left = budget.left
         if left > 2 * want + 4 * self.cost.header:  # far from the end: nothing to work out
             return want
@@ -45,7 +40,7 @@ class WireMeter(Meter):
     def moved_up(self, payload: int) -> None:
         """``payload`` bytes within ``room`` are about to be sent."""
         sent, acknowledged = self.cost.both(payload)
-        self._budget().taken += sent + acknowledged
+        self._payer.budget.taken += sent + acknowledged
         self.up += sent
         self.down += acknowledged
         self.payload_up += payload
@@ -53,14 +48,14 @@ class WireMeter(Meter):
     def moved_down(self, payload: int) -> None:
         """``payload`` bytes within ``room`` are about to be delivered."""
         sent, acknowledged = self.cost.both(payload)
-        self._budget().taken += sent + acknowledged
+        self._payer.budget.taken += sent + acknowledged
         self.down += sent
         self.up += acknowledged
         self.payload_down += payload
 
     def headers(self, cost: tuple[int, int]) -> None:
         """Charge segments without payload, (up, down), whether there is budget or not."""
-        self._budget().charge(sum(cost))
+        self._payer.budget.charge(sum(cost))
         self.up += cost[0]
         self.down += cost[1]
 
@@ -94,12 +89,12 @@ class WireMeter(Meter):
             return
         unread = wire.received - self.payload_down
         if unread > 0:
-            self._budget().charge(self.cost.volume(unread))
+            self._payer.budget.charge(self.cost.volume(unread))
             self.down += self.cost.sent(unread)
             self.up += self.cost.acknowledged(unread)
             self.payload_down += unread
         if wire.dead:
             unsent = max(0, min(self.payload_up - wire.sent, self.up - self._up_posted))
-            self._budget().refund(unsent)
+            self._payer.budget.refund(unsent)
             self.up -= unsent
             self.payload_up -= unsent

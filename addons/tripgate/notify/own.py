@@ -36,8 +36,8 @@ class _Sent:
 def charge(desk: LeaseDesk, moved: Traffic, cause: str = CAUSE) -> None:
     """Record bytes that the gateway has moved for itself."""
     account = desk.account(GATEWAY)
-    account.end(_Sent(Meter(lambda: account.budget, cause, "")), None)  # sees to it: a lease
-    meter = Meter(lambda: account.budget, cause, "")
+    account.end(_Sent(Meter(account, cause, "")), None)  # sees to it: a lease
+    meter = Meter(account, cause, "")
     meter.up = moved.up
     account.budget.charge(moved.up)
     account.end(_Sent(meter), WireState(moved.up, moved.down))

@@ -126,7 +126,8 @@ class Account:
         self._edges: dict[Metered, int] = {}
         """How much each server may send in all, by the windows that were offered."""
         self._hold_below, self._hold_above = NEAR, FREE
-        self._nothing = Budget(revoked=True)
+        self._nothing = self.budget = Budget(revoked=True)
+        """What flows may take from now; nothing while there is no lease."""
 
     @property
     def active(self) -> bool:
@@ -138,13 +139,9 @@ class Account:
         """This device's share of ``left``."""
         return None if self.left is None else max(0, self.left) // self.sharers
 
-    @property
-    def budget(self) -> Budget:
-        """What flows may take from now; nothing while there is no lease."""
-        return self.lease.budget if self.lease else self._nothing
-
     def open(self, lease_id: str, limits: tuple[Limit, ...], slot: Slot) -> Lease:
         self.lease = Lease(lease_id, limits, Budget(), slot, defaultdict(Moved))
+        self.budget = self.lease.budget
         return self.lease
 
     @property
@@ -288,7 +285,7 @@ class Account:
         self.collect(everything=True)
         self.lease.budget.revoked = True
         self.closing.append(self.lease)
-        self.lease = None
+        self.lease, self.budget = None, self._nothing
 
     def cut(self) -> int:
         """End all flows; returns how many were alive."""

@@ -237,9 +237,7 @@ class Handler(mode_servers.ProxyConnectionHandler):
         sock = await self.gate.connect(self.who, host, port, window, mark)
         server.timestamp_tcp_setup = time.time()
         address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
-        meter = Meter(
-            lambda: account.budget, self.gate.name(host), str(address), family=address.version
-        )
+        meter = Meter(account, self.gate.name(host), str(address), family=address.version)
         flow = Flow(self.gate.desk, account, meter, self.abort)
         reader, writer = await dial.open_stream(sock, flow.lost)
         flow.opened(writer.transport)

@@ -2,8 +2,8 @@
 
 Rules
 1. On a :class:`RelayLoop` the engine shares the loop's epoll and is given its events; on another
-   loop it has one of its own, which the loop watches. A turn takes batch after batch until there
-   are no events of its own or ``TURN_S`` has passed: others in the loop have their turn too.
+   loop it has one of its own, which the loop watches: there it takes turn after turn until there
+   are no events or ``TURN_S`` has passed, so that others in the loop have their turn too.
 2. A handler that raises loses its own connection; the others do not notice, also where its end
    fails, or what it does at its deadline.
 3. Descriptors are closed between batches (rule 2 of :mod:`tripgate.proxy.relay`).
@@ -163,13 +163,16 @@ class Engine:
         self._turn([])
 
     def _woken(self) -> None:
-        self._turn(self._poll(0, BATCH))
+        began = self.clock()
+        while (events := self._poll(0, BATCH)) and self.now - began <= TURN_S:
+            self._turn(events)
 
     def _turn(self, events: Events) -> Events:
         """Work on the events, and on what came meanwhile; returns those that are not ours."""
+        self.now = self.clock()
         self._turning = True
         try:
-            others = self._batches(events)
+            others = self._batch(events)
             for _ in range(len(self._again)):
                 self.give_turn(self._again.popleft())
             if self._over:
@@ -178,16 +181,6 @@ class Engine:
             self._turning = False
         if self._again:
             self._see_to_it()
-        return others
-
-    def _batches(self, events: Events) -> Events:
-        started = self.now = self.clock()
-        others = self._batch(events)
-        while not others and (events := self._poll(0, BATCH)):
-            self.now = self.clock()
-            others = self._batch(events)
-            if self.now - started > TURN_S:
-                break
         return others
 
     def _batch(self, events: Events) -> Events:

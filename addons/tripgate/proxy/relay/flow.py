@@ -171,11 +171,9 @@ class RelayFlow:
 
     def room(self, way: Way, want: int) -> int:
         """How much ``way`` may read now; 0: it is called again when that changes."""
-        throttle = self._throttle
-        room = want if throttle is None else throttle.room(way, want)
-        if not room:
+        if self._throttle is not None and not (want := self._throttle.room(way, want)):
             return 0
-        room = self.meter.room(room)
+        room = self.meter.room(want)
         if not room and not self._finished:
             self._purse.wait(way)
         return room
@@ -245,8 +243,7 @@ class RelayFlow:
 
     def _finish(self, *, reset: bool) -> None:
         self._finished = True
-        self._lane.connecting.leave(self)
-        self._lane.idle.leave(self)
+        (self._lane.idle if self._connected else self._lane.connecting).leave(self)
         last = None
         if self._connected:
             self.meter.headers(self.meter.cost.closing)

@@ -2,7 +2,8 @@
 
 Rules
 1. What the engine watches is told to it inside ``select``, batch by batch: a wake-up costs neither
-   a second epoll nor a callback through asyncio. (A nested epoll was a tenth of a connection.)
+   a second epoll nor a round of asyncio's. ``select`` returns when asyncio has something to do: an
+   event, the end of its time, or what a turn has scheduled.
 2. asyncio's own descriptors are level-triggered, as it expects; nothing of theirs is lost when the
    engine has its turn first.
 3. The engine needs this loop nowhere: on any other it has an epoll of its own.
@@ -13,12 +14,15 @@ import asyncio
 import contextlib
 import logging
 import select
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import Context
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector, SelectorKey
-from typing import Any
+from typing import Any, TypeVarTuple
 
 log = logging.getLogger("tripgate.relay")
 
+Ts = TypeVarTuple("Ts")
 Events = list[tuple[int, int]]
 MOST = 256
 
@@ -40,10 +44,12 @@ class _Keys(Mapping[Any, SelectorKey]):
 
 
 class SharedSelector(BaseSelector):
-    """``turn`` is shown all events and returns those that are not its own."""
+    """``turn`` is shown all events and returns those that are not its own; ``stirred``: asyncio has
+    something to do since ``select`` was called."""
 
     def __init__(self) -> None:
         self.epoll = select.epoll()
+        self.stirred = False
         self.turn: Callable[[Events], Events] | None = None
         self._keys = _Keys()
 
@@ -73,12 +79,14 @@ class SharedSelector(BaseSelector):
         return changed
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
-        try:
-            events = self.epoll.poll(-1 if timeout is None else max(timeout, 0.0), MOST)
-        except InterruptedError:
-            return []
-        if events and self.turn is not None:
-            events = self._turned(self.turn, events)
+        left = -1 if timeout is None else max(timeout, 0.0)
+        until = time.monotonic() + left
+        self.stirred = False
+        while events := self.epoll.poll(left, MOST):
+            if self.turn is None or (events := self._turned(self.turn, events)) or self.stirred:
+                break
+            if left >= 0 and (left := until - time.monotonic()) <= 0:
+                break
         keys = self._keys.by_fd
         return [(keys[fd], _ready(mask) & keys[fd].events) for fd, mask in events if fd in keys]
 
@@ -104,6 +112,22 @@ class RelayLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.shared = SharedSelector()
         super().__init__(self.shared)
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        self.shared.stirred = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self.shared.stirred = True
+        return super().call_at(when, callback, *args, context=context)
 
 
 def _descriptor(fileobj: Any) -> int:

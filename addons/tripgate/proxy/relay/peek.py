@@ -109,8 +109,7 @@ class Peek:
 
     def _decide(self, name: str | None, head: bytes) -> None:
         self._sniffer = None
-        self._lane.hushed.leave(self)
-        self._lane.heads.leave(self)
+        self._leave_queue()
         self._asked = Asked(self.client, self.destination, name, head, self._slot())
         self.pump()
 
@@ -140,5 +139,8 @@ class Peek:
     def end(self) -> None:
         """The socket is another's now."""
         self.over = True
-        self._lane.hushed.leave(self)
-        self._lane.heads.leave(self)
+        if self._asked is None:
+            self._leave_queue()
+
+    def _leave_queue(self) -> None:
+        (self._lane.heads if self._late else self._lane.hushed).leave(self)

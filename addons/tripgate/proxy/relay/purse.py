@@ -10,7 +10,6 @@ Rules
 import asyncio
 from typing import Protocol
 
-from tripgate.core.lease import Budget
 from tripgate.core.meter import WireState
 from tripgate.proxy.account import Account, Metered
 from tripgate.proxy.desk import LeaseDesk
@@ -52,10 +51,6 @@ class Purse:
         self.account.end(flow, last)
 
     # -- the budget -------------------------------------------------------------------------
-
-    def budget(self) -> Budget:
-        """What flows may take from now."""
-        return self.account.budget
 
     def taken(self) -> None:
         """Bytes were charged and are about to move: keep the count, ask ahead when it is time."""

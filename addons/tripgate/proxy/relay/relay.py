@@ -129,7 +129,7 @@ class Relay(Lane):
             return
         peek.end()
         purse = self._purse(verdict.account)
-        meter = WireMeter(purse.budget, verdict.name or asked.name, host, cost)
+        meter = WireMeter(purse.account, verdict.name or asked.name, host, cost)
         flow = RelayFlow(self, purse, meter, peek)
         self.engine.hand_over(peek.sock.fileno(), flow)
         self.stats.verdicts["allow"] += 1

@@ -98,22 +98,17 @@ class Way:
                     self.done = True
                     self._flow.ended(self, self._dst)
                     return
-                room = self._flow.room(self, BUFFER if self._moved < SPLICE_FROM else 1 << 20)
-                if not room or not self._move(room):
+                piped = self._moved >= SPLICE_FROM
+                room = self._flow.room(self, 1 << 20 if piped else BUFFER)
+                if not room or not (self._splice(room) if piped else self._copy(room)):
                     return
         except OSError:
             self._flow.reset()
             return
         engine.again(self)
 
-    def _move(self, room: int) -> bool:
-        """Read and write once; False when the next edge is worth waiting for."""
-        if self._moved >= SPLICE_FROM and (pipe := self._pipe or self._flow.engine.pipes.lend()):
-            self._pipe = pipe
-            return self._splice(pipe, room)
-        return self._copy(min(room, BUFFER))
-
     def _copy(self, size: int) -> bool:
+        """Read and write once; False when the next edge is worth waiting for."""
         view = self._flow.engine.view
         try:
             got = self._src.recv_into(view, size)
@@ -134,7 +129,11 @@ class Way:
             return False
         return got == size or self.gone
 
-    def _splice(self, pipe: Pipe, room: int) -> bool:
+    def _splice(self, room: int) -> bool:
+        """The same through a pipe, if there is one to be had."""
+        if (pipe := self._pipe or self._flow.engine.pipes.lend()) is None:
+            return self._copy(min(room, BUFFER))
+        self._pipe = pipe
         size = min(room, pipe.size)
         try:
             got = os.splice(self._src.fileno(), pipe.top, size, flags=_FLAGS)
