@@ -48,6 +48,18 @@ async def test_uploads_stop_at_the_cap(world: RelayWorld) -> None:
     assert COST.volume(got) <= 2 * MB
 
 
+async def test_what_a_device_does_not_read_is_hardly_fetched(world: RelayWorld) -> None:
+    _client, server = await world.pair()
+    world.account.budget.granted = 100 * MB
+    sending = asyncio.ensure_future(send(server, bytes(50 * MB)))
+    seen = -1
+    while (taken := world.account.budget.taken) != seen:
+        seen = taken
+        await asyncio.sleep(0.2)
+    sending.cancel()
+    assert taken < MB
+
+
 async def test_what_the_ledger_counts_is_what_was_taken(world: RelayWorld) -> None:
     client, server = await world.pair(hello())
     await asyncio.gather(send(server, bytes(5 * MB)), exactly(client, 5 * MB))

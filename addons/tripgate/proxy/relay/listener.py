@@ -6,6 +6,8 @@ Rules
 2. A batch accepts a bounded number: those who are in go on.
 3. Without descriptors it pauses, or a level-triggered listener would spin; it stays the engine's,
    which closes it.
+4. What a device does not take soon is not fetched: its socket holds at most ``UNSENT`` bytes that
+   were not sent. They are paid for, and an aborted download would have fetched megabytes of them.
 """
 
 import errno
@@ -22,8 +24,10 @@ Enter = Callable[[Socket, Address, Address], None]
 ACCEPTS = 64
 BACKLOG = 1024
 PAUSE_S = 0.1
+UNSENT = 128 * 1024
 
 _IPV6_TRANSPARENT = 75  # <linux/in6.h>
+_TCP_NOTSENT_LOWAT = 25  # <linux/tcp.h>; the module socket has it from Python 3.12 on
 _IP_TRANSPARENT = 19  # <linux/in.h>; the module socket has it from Python 3.14 on
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -70,7 +74,8 @@ class Listener:
         self.sock = sock
         self._family = int(sock.family)
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # those it accepts inherit it
+        for option, value in ((socket.TCP_NODELAY, 1), (_TCP_NOTSENT_LOWAT, UNSENT)):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)  # those it accepts inherit it
         engine.watch(sock.fileno(), self, LISTEN)
 
     def event(self, fd: int, mask: int) -> None:
