@@ -1,73 +1,91 @@
-"""Which state folder a command is about."""
+"""Which state folder it is: named, in the environment, the user's, the system's."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tripgate import statefind
-from tripgate.statefolder import Identity, StateError, StateFolder
+from tripgate import statefind, statefolder
+from tripgate.statefind import find, own_folder
+from tripgate.statefolder import StateError
 
 
 @pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine whose system folder is ``tmp_path/system``."""
-    monkeypatch.delenv("TRIPGATE_STATE", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setattr(statefind, "SYSTEM", tmp_path / "system")
-    return tmp_path / "system"
-
-
-def inhabit(path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
-    folder = StateFolder(path)
-    folder.create()
-    folder.write_identity(Identity("gateway", "instance"))
-
-
-def test_the_option_wins_over_the_environment(
-    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TRIPGATE_STATE", str(tmp_path / "environment"))
-    assert statefind.find(tmp_path / "option").path == tmp_path / "option"
-    assert statefind.find(None).path == tmp_path / "environment"
-
-
-def test_without_either_it_is_the_users_own(system: Path, tmp_path: Path) -> None:
-    assert statefind.find(None).path == tmp_path / "xdg" / "tripgate"
-
-
-def test_the_systems_folder_is_taken_where_it_alone_holds_state(system: Path) -> None:
-    inhabit(system)
-    assert statefind.find(None).path == system
-
-
-def test_the_users_own_comes_before_the_systems(system: Path, tmp_path: Path) -> None:
-    inhabit(system)
-    inhabit(tmp_path / "xdg" / "tripgate")
-    assert statefind.find(None).path == tmp_path / "xdg" / "tripgate"
-
-
-@pytest.mark.parametrize("xdg", ["", "relative/path"])
-def test_without_a_usable_xdg_folder_it_is_under_the_home(
-    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, xdg: str
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", xdg)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A user without state, on a machine whose system folder is ``system``."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert statefind.own_folder() == tmp_path / ".local/state/tripgate"
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("TRIPGATE_STATE", raising=False)
+    monkeypatch.setattr(statefind, "SYSTEM", tmp_path / "system")
+    return tmp_path
 
 
-def test_a_relative_folder_is_made_absolute(
-    system: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def with_state(path: Path) -> Path:
+    path.mkdir(parents=True)
+    (path / "gateway.json").touch()
+    return path
+
+
+def test_the_option_comes_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPGATE_STATE", "/elsewhere")
+    assert find(home / "named").path == home / "named"
+
+
+def test_then_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPGATE_STATE", "~/elsewhere")
+    assert find(None).path == home / "elsewhere"
+
+
+def test_then_the_users_own(home: Path) -> None:
+    with_state(home / "system")
+    own = with_state(home / ".local/state/tripgate")
+    assert find(None).path == own
+
+
+def test_then_the_systems_where_only_that_has_state(home: Path) -> None:
+    system = with_state(home / "system")
+    assert find(None).path == system
+
+
+def test_a_system_folder_without_state_does_not_count(home: Path) -> None:
+    (home / "system").mkdir()
+    assert find(None).path == home / ".local/state/tripgate"
+
+
+def test_a_system_folder_that_may_not_be_read_is_found_and_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert statefind.find(Path("here")).path == tmp_path / "here"
+    system = with_state(home / "system")
+    monkeypatch.setattr(statefolder, "SYSTEM", system)
+    monkeypatch.setattr(Path, "stat", denied_below(system, Path.stat))
+    monkeypatch.setattr(Path, "open", denied_below(system, Path.open))
+    folder = find(None)
+    assert folder.path == system
+    with pytest.raises(StateError, match="Permission denied: join the group tripgate"):
+        folder.read_identity()
 
 
-def test_without_a_home_the_option_is_named(system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless(path: Path) -> Path:
-        raise RuntimeError
+def denied_below(folder: Path, real: Callable[..., Any]) -> Callable[..., Any]:
+    """``real``, as it would be for somebody who may not look into ``folder``."""
 
-    monkeypatch.setenv("XDG_STATE_HOME", "")
-    monkeypatch.setattr(Path, "expanduser", homeless)
-    with pytest.raises(StateError, match="name a folder with --state DIR"):
-        statefind.own_folder()
+    def call(path: Path, *args: Any, **more: Any) -> Any:
+        if folder in path.parents:
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **more)
+
+    return call
+
+
+def test_the_state_home_of_xdg_is_used_if_it_is_absolute(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "xdg"))
+    assert own_folder() == home / "xdg/tripgate"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert own_folder() == home / ".local/state/tripgate"
+
+
+def test_a_relative_name_is_made_absolute(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    assert find(Path("here")).path == home / "here"

@@ -1,4 +1,4 @@
-"""The state folder: found, made private, held by one gateway, written whole."""
+"""The state folder: made private, held by one gateway, written whole."""
 
 import fcntl
 import grp
@@ -9,14 +9,12 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tripgate import durable, statefind, statefolder
-from tripgate.statefind import find, own_folder
+from tripgate import durable, statefolder
 from tripgate.statefolder import LEASES, Identity, StateError, StateFolder
 
 LONG = "a-rather-long-name-" * 6
@@ -32,89 +30,6 @@ def folder(tmp_path: Path) -> StateFolder:
     made = StateFolder(tmp_path / "state")
     made.create()
     return made
-
-
-# ---- which folder --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A user without state, on a machine whose system folder is ``system``."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.delenv("TRIPGATE_STATE", raising=False)
-    monkeypatch.setattr(statefind, "SYSTEM", tmp_path / "system")
-    return tmp_path
-
-
-def with_state(path: Path) -> Path:
-    path.mkdir(parents=True)
-    (path / "gateway.json").touch()
-    return path
-
-
-def test_the_option_comes_first(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIPGATE_STATE", "/elsewhere")
-    assert find(home / "named").path == home / "named"
-
-
-def test_then_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIPGATE_STATE", "~/elsewhere")
-    assert find(None).path == home / "elsewhere"
-
-
-def test_then_the_users_own(home: Path) -> None:
-    with_state(home / "system")
-    own = with_state(home / ".local/state/tripgate")
-    assert find(None).path == own
-
-
-def test_then_the_systems_where_only_that_has_state(home: Path) -> None:
-    system = with_state(home / "system")
-    assert find(None).path == system
-
-
-def test_a_system_folder_without_state_does_not_count(home: Path) -> None:
-    (home / "system").mkdir()
-    assert find(None).path == home / ".local/state/tripgate"
-
-
-def test_a_system_folder_that_may_not_be_read_is_found_and_says_so(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    system = with_state(home / "system")
-    monkeypatch.setattr(statefolder, "SYSTEM", system)
-    monkeypatch.setattr(Path, "stat", denied_below(system, Path.stat))
-    monkeypatch.setattr(Path, "open", denied_below(system, Path.open))
-    folder = find(None)
-    assert folder.path == system
-    with pytest.raises(StateError, match="Permission denied: join the group tripgate"):
-        folder.read_identity()
-
-
-def denied_below(folder: Path, real: Callable[..., Any]) -> Callable[..., Any]:
-    """``real``, as it would be for somebody who may not look into ``folder``."""
-
-    def call(path: Path, *args: Any, **more: Any) -> Any:
-        if folder in path.parents:
-            raise PermissionError(13, "Permission denied")
-        return real(path, *args, **more)
-
-    return call
-
-
-def test_the_state_home_of_xdg_is_used_if_it_is_absolute(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(home / "xdg"))
-    assert own_folder() == home / "xdg/tripgate"
-    monkeypatch.setenv("XDG_STATE_HOME", "relative")
-    assert own_folder() == home / ".local/state/tripgate"
-
-
-def test_a_relative_name_is_made_absolute(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(home)
-    assert find(Path("here")).path == home / "here"
 
 
 # ---- making it -----------------------------------------------------------------------------

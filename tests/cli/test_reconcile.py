@@ -1,31 +1,20 @@
-"""``reconcile``: readings of the carrier beside our count, and the file that proves the bill."""
+"""``reconcile``: readings of the carrier beside our count."""
 
-import csv
-import errno
-import hashlib
-import io
-import json
-import os
-import stat
 import time
-import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli import shapes
 from tests.cli.conftest import World
 from tests.cli.gateways import gateway
+from tests.cli.travelled import DAY_S, HOUR_S, MB, cells, contents, iso, travelled
 from tripgate.cli.documents import Snapshot
-from tripgate.cli.failure import Refused
 from tripgate.cli.reconcile import count
-from tripgate.cli.reconcile.bundle import Bundle, safe
 from tripgate.cli.store import Store
-from tripgate.core.book import Book
-from tripgate.core.classify import UNKNOWN, Service
-from tripgate.core.model import FORGOTTEN, GATEWAY, PLAN, UNATTRIBUTED, Limit, Period
+from tripgate.core.classify import UNKNOWN
+from tripgate.core.model import GATEWAY, PLAN, UNATTRIBUTED, Limit, Period
 from tripgate.core.period import starts
 from tripgate.core.statement import Statement
 from tripgate.core.usage import increments
@@ -33,8 +22,8 @@ from tripgate.ledger.protocol import Edit, Settlement
 from tripgate.ledger.redis import RedisLedger
 from tripgate.ledger.registry import RedisRegistry
 
-MB, HOUR_S, DAY_S = 10**6, 3_600, 86_400
-FILM = Service("Netflix", "video")
+__all__ = ["travelled"]
+
 READING = {
     "at": shapes.Instant, "text": str, "said": int, "counted": int, "difference": int,
     "percent": (float, None), "explained": int, "unexplained": int,
@@ -48,24 +37,6 @@ REPORT = {
     "step": int, "clock": str, "earlier": int, "readings": [READING], "verdict": (str, None),
     "words": str,
 }  # fmt: skip
-
-
-def iso(at: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-
-
-@pytest.fixture
-def travelled(world: World) -> World:
-    """A plan since ten days ago, of which one phone used 1,200 MB an hour ago."""
-    phone = world.device("phone", "maria", address="10.9.8.7")
-    begun = int(time.time()) - 10 * DAY_S
-    world.run("plan", "set", "--volume", "10GB", "--valid", "30d", "--start", iso(begun))
-    world.used(phone, 200 * MB, 1_000 * MB, service=FILM, host="films.example.net",
-               at=int(time.time()) - HOUR_S)  # fmt: skip
-    return world
-
-
-# -- add and report ----------------------------------------------------------------------------
 
 
 def test_without_readings_the_report_says_what_to_do(world: World) -> None:
@@ -286,217 +257,3 @@ def test_without_a_plan_there_is_nothing_to_compare_with(world: World) -> None:
 @pytest.mark.parametrize("words", [("add", "1GB"), ("report",), ("export", "x.zip")])
 def test_without_a_gateway_it_is_exit_code_3(empty: World, words: tuple[str, ...]) -> None:
     assert empty.refused("reconcile", *words)[0] == 3
-
-
-# -- export ------------------------------------------------------------------------------------
-
-
-def contents(path: Path) -> dict[str, str]:
-    with zipfile.ZipFile(path) as file:
-        assert file.testzip() is None
-        return {name: file.read(name).decode() for name in file.namelist()}
-
-
-def cells(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def test_an_export_has_report_usage_readings_plan_and_a_manifest_of_all(
-    travelled: World, tmp_path: Path
-) -> None:
-    travelled.run("reconcile", "add", "1.21GB")
-    made = travelled.json("reconcile", "export", str(tmp_path / "bill.zip"))
-    found = contents(tmp_path / "bill.zip")
-    assert list(found) == [
-        "report.txt", "report.json", "plan.json", "readings.csv", "usage-total.csv",
-        "usage-hourly.csv", "manifest.json",
-    ]  # fmt: skip
-    manifest = json.loads(found.pop("manifest.json"))
-    assert manifest["members"] == {
-        name: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text.encode())}
-        for name, text in found.items()
-    }
-    assert manifest["version"]
-    assert manifest["clock"] in ("trusted", "untrusted")
-    assert made["readings"] == 1
-    report = json.loads(found["report.json"])
-    assert report["verdict"] == "agrees"
-    assert "verdict: agrees within 0.9 %" in found["report.txt"]
-    assert json.loads(found["plan.json"])["volume"] == 10**10
-    (reading,) = cells(found["readings.csv"])
-    assert (reading["carrier_text"], reading["counted_bytes"]) == ("1.21GB", str(1_200 * MB))
-
-
-def test_its_usage_is_by_hour_device_and_category(travelled: World, tmp_path: Path) -> None:
-    travelled.run("reconcile", "export", str(tmp_path / "bill.zip"))
-    found = contents(tmp_path / "bill.zip")
-    (phone,) = travelled.book.devices
-    hour = (int(time.time()) - HOUR_S) // HOUR_S * HOUR_S
-    assert cells(found["usage-hourly.csv"]) == [
-        {"hour": iso(hour), "device_id": phone, "device": "phone", "category": "video",
-         "up": str(200 * MB), "down": str(1_000 * MB)},
-    ]  # fmt: skip
-    (total,) = cells(found["usage-total.csv"])
-    assert (total["device"], total["up"], total["down"]) == (
-        "phone",
-        f"{200 * MB}",
-        f"{1_000 * MB}",
-    )
-
-
-def test_it_has_what_is_no_devices(travelled: World, tmp_path: Path) -> None:
-    travelled.run("device", "forget", "phone")
-    travelled.run("reconcile", "export", str(tmp_path / "bill.zip"))
-    found = contents(tmp_path / "bill.zip")
-    assert {row["device_id"] for row in cells(found["usage-total.csv"])} == {FORGOTTEN}
-    assert {row["device_id"] for row in cells(found["usage-hourly.csv"])} == {FORGOTTEN}
-
-
-def test_readings_of_all_plans_are_in_it(travelled: World, tmp_path: Path) -> None:
-    travelled.run("reconcile", "add", "1.21GB")
-    travelled.run("plan", "set", "--start", "now")
-    travelled.run("reconcile", "add", "0MB")
-    travelled.run("reconcile", "export", str(tmp_path / "bill.zip"))
-    rows = cells(contents(tmp_path / "bill.zip")["readings.csv"])
-    assert [row["carrier_text"] for row in rows] == ["1.21GB", "0MB"]
-
-
-def test_it_names_no_mac_address_host_person_interface_or_secret(
-    travelled: World, tmp_path: Path
-) -> None:
-    def private(book: Book) -> Book:
-        (device,) = book.devices.values()
-        named = replace(
-            device, mac="02:00:5e:10:00:01", proxy_secret="hash-of-a-secret",
-            identities=(*device.identities, "mac:02:00:5e:10:00:01"),
-        )  # fmt: skip
-        return replace(book, devices={named.id: named})
-
-    travelled.put(private)
-    travelled.run("plan", "set", "--uplink", "enx02005e100002")
-    travelled.run("reconcile", "add", "1.21GB")
-    travelled.run("reconcile", "export", str(tmp_path / "bill.zip"))
-    everything = "\n".join(contents(tmp_path / "bill.zip").values())
-    for secret in ("02:00:5e", "02005e", "10.9.8.7", "films.example", "netflix", "maria", "secret"):
-        assert secret not in everything.lower(), secret
-    assert "phone" in everything
-
-
-def test_hostile_texts_are_neither_formulas_nor_escapes(travelled: World, tmp_path: Path) -> None:
-    def hostile(book: Book) -> Book:
-        (device,) = book.devices.values()
-        assert book.plan
-        named = replace(device, name="=HYPERLINK(\x1b[2J)\n,x")
-        return replace(
-            book,
-            devices={named.id: named},
-            plan=replace(book.plan, price="@SUM(1)"),
-        )
-
-    travelled.put(hostile)
-    travelled.run("reconcile", "export", str(tmp_path / "bill.zip"))
-    found = contents(tmp_path / "bill.zip")
-    (row,) = cells(found["usage-hourly.csv"])
-    assert row["device"] == "'=HYPERLINK(\\x1b[2J)\\n,x"
-    assert not any("\x1b" in text for text in found.values())
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(1)", " =1", "\t=1"])
-def test_no_cell_begins_a_formula(text: str) -> None:
-    made = safe(text)
-    assert isinstance(made, str)
-    assert not made.lstrip().startswith(("=", "+", "-", "@", "\t", "\r"))
-
-
-def test_numbers_stay_numbers() -> None:
-    assert (safe(-5), safe("phone"), safe(None)) == (-5, "phone", None)
-
-
-def test_it_is_for_its_owner_only_and_leaves_no_other_file(
-    travelled: World, tmp_path: Path
-) -> None:
-    folder = tmp_path / "bills"
-    folder.mkdir()
-    before = os.umask(0)
-    try:
-        made = travelled.json("reconcile", "export", str(folder / "bill.zip"))
-    finally:
-        os.umask(before)
-    assert [one.name for one in folder.iterdir()] == ["bill.zip"]
-    found = (folder / "bill.zip").stat()
-    assert (stat.S_IMODE(found.st_mode), found.st_size) == (0o600, made["bytes"])
-
-
-def test_a_file_that_is_there_is_replaced_only_when_asked(travelled: World, tmp_path: Path) -> None:
-    path = tmp_path / "bill.zip"
-    path.write_text("mine")
-    code, said = travelled.refused("reconcile", "export", str(path))
-    assert (code, "--force" in said, path.read_text()) == (1, True, "mine")
-    travelled.run("reconcile", "export", str(path), "--force")
-    assert "report.txt" in contents(path)
-    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["bill.zip"]
-
-
-def test_a_link_is_not_followed(travelled: World, tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    (tmp_path / "bill.zip").symlink_to(target)
-    code, _ = travelled.refused("reconcile", "export", str(tmp_path / "bill.zip"))
-    assert (code, target.exists()) == (1, False)
-    travelled.run("reconcile", "export", str(tmp_path / "bill.zip"), "--force")
-    assert not target.exists()
-
-
-def test_of_two_exports_at_once_the_second_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "bill.zip"
-    with Bundle(path, 1_800_000_000, replace=False) as first:
-        first.lines("report.txt", ["first"])
-        with (
-            pytest.raises(Refused, match="is there already"),
-            Bundle(path, 1_800_000_000, replace=False) as second,
-        ):
-            first.close({})
-            second.close({})
-    assert contents(path)["report.txt"] == "first\n"
-    assert [one.name for one in tmp_path.iterdir()] == ["bill.zip"]
-
-
-def test_a_failure_leaves_no_file(tmp_path: Path) -> None:
-    def fail() -> Any:
-        with Bundle(tmp_path / "bill.zip", 1_800_000_000, replace=False) as made:
-            made.lines("report.txt", ["half"])
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_full_disk_is_one_line_and_leaves_no_file(
-    travelled: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    folder = tmp_path / "bills"
-    folder.mkdir()
-    code, said = travelled.refused("reconcile", "export", str(folder / "bill.zip"))
-    assert (code, "No space left" in said) == (1, True)
-    assert list(folder.iterdir()) == []
-
-
-def test_a_place_that_cannot_be_written_is_one_line(travelled: World, tmp_path: Path) -> None:
-    code, said = travelled.refused("reconcile", "export", str(tmp_path / "no" / "bill.zip"))
-    assert (code, "No such file" in said) == (1, True)
-    code, said = travelled.refused("reconcile", "export", str(tmp_path), "--force")
-    assert code == 1
-    assert said.startswith(str(tmp_path))
-
-
-def test_readings_are_in_a_backup(travelled: World, tmp_path: Path) -> None:
-    travelled.run("reconcile", "add", "1.21GB")
-    travelled.run("backup", str(tmp_path / "trip"))
-    before = travelled.book.statements
-    travelled.run("reconcile", "add", "1.3GB")
-    travelled.run("restore", str(tmp_path / "trip"))
-    assert travelled.book.statements == before != ()
