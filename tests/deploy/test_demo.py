@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -136,6 +136,7 @@ def test_a_gateway_that_ends_ends_the_demo_and_nothing_is_left(tmp_path: Path) -
         gateway = next(name for name in namespaces(one) if name.endswith("-gw"))
         argv = ["ip", "netns", "pids", gateway]
         found = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+        started = {pid: _fields(pid)[19] for pid in found}
         for pid in found:
             if b"\0up\0--mode\0router\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(int(pid), signal.SIGKILL)
@@ -143,6 +144,20 @@ def test_a_gateway_that_ends_ends_the_demo_and_nothing_is_left(tmp_path: Path) -
         one_line = one.log.read_text()
     assert "demo: gateway ended with -9" in one_line
     assert namespaces(one) == set()
+    assert not [pid for pid in found if _lives(pid, started[pid])]
+
+
+def _lives(pid: str, started: str) -> bool:
+    """Whether the process is still there, and no other that has its number now."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        fields = _fields(pid)
+        return fields[0] != "Z" and fields[19] == started
+    return False
+
+
+def _fields(pid: str) -> list[str]:
+    """proc(5), ``stat``, from the state on: the first is the state, the 20th the time of start."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def test_a_door_is_on_loopback_only(living: Running) -> None:

@@ -130,7 +130,7 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """End what was spawned, remove what was made."""
+        """End what was spawned, and what that has left in the namespaces; remove what was made."""
         for process in self._processes:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -141,10 +141,20 @@ class Lab:
                     stream.close()
         self._processes.clear()
         for namespace in reversed(self._made):
+            for pid in self.pids(namespace) - {os.getpid()}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             subprocess.run(["ip", "netns", "delete", namespace], check=False)
         self._made.clear()
 
     # ------------------------------------------------------------------ running
+
+    def pids(self, namespace: str) -> set[int]:
+        """The processes that are there now."""
+        argv = ["ip", "netns", "pids", namespace]
+        return set(
+            map(int, subprocess.run(argv, stdout=subprocess.PIPE, check=False).stdout.split())
+        )
 
     def run(
         self, namespace: str, argv: Argv, *, check: bool = True, stdin: str | None = None
