@@ -89,7 +89,7 @@ class Connection:
             with trouble.told(self.address):
                 await client.ping()
         except LedgerDown as error:
-            if isinstance(error.__cause__, AuthenticationError | NoPermissionError):
+            if _refused(error.__cause__):
                 return False
             raise
         finally:
@@ -119,6 +119,12 @@ class Connection:
     async def aclose(self) -> None:
         """Close all connections."""
         await self.redis.aclose()
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Refused for who asks: as such, or within the error of a connection that it ended."""
+    causes = (error, error.__cause__) if error else ()
+    return any(isinstance(one, AuthenticationError | NoPermissionError) for one in causes)
 
 
 def _options(where: Address) -> dict[str, Any]:

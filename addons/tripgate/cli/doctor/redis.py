@@ -45,7 +45,9 @@ async def _look(url: str) -> list[Finding]:
 def _guarded(where: str, *, anybody: bool) -> Finding:
     """Whoever changes a count asks for a password first."""
     if anybody:
-        mend = "give its users passwords (deploy/compose/configure shows the rights that are needed)"
+        mend = (
+            "give its users passwords (deploy/compose/configure shows the rights that are needed)"
+        )
         return warn("redis", f"{where}; it answers whoever reaches it, with no password", mend)
     return ok("redis", where)
 
