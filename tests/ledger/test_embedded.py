@@ -181,6 +181,23 @@ async def test_a_client_finds_the_server_again_after_a_restart(folder: Path) -> 
     await world.aclose()
 
 
+def test_a_start_waits_until_the_data_are_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = made(folder)
+    server.start()
+    with client(server) as connected, connected.pipeline(transaction=False) as pipeline:
+        for number in range(3000):
+            pipeline.set(f"{{plan}}:{number}", "1")
+        pipeline.execute()
+    server.stop()
+    slow, text = "key-load-delay 200\n", embeddedconf.text  # microseconds for a key
+    monkeypatch.setattr(embeddedconf, "text", lambda *given: text(*given) + slow)
+    server.start()
+    with client(server) as connected:
+        assert connected.get("{plan}:2999") == "1"
+
+
 def test_its_death_is_seen(folder: Path) -> None:
     server = made(folder)
     server.start()
