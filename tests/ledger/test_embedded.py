@@ -20,6 +20,9 @@ from tripgate.ledger import embeddedconf
 from tripgate.ledger.embedded import LOG_MOST, EmbeddedServer
 from tripgate.ledger.protocol import LedgerDown
 
+KEYS = 20_000
+"""It takes a second to load them, with pauses in which the server answers."""
+
 START = """
 import sys
 from pathlib import Path
@@ -187,15 +190,15 @@ def test_a_start_waits_until_the_data_are_loaded(
     server = made(folder)
     server.start()
     with client(server) as connected, connected.pipeline(transaction=False) as pipeline:
-        for number in range(3000):
+        for number in range(KEYS):
             pipeline.set(f"{{plan}}:{number}", "1")
         pipeline.execute()
     server.stop()
-    slow, text = "key-load-delay 200\n", embeddedconf.text  # microseconds for a key
+    slow, text = "key-load-delay 20\n", embeddedconf.text  # microseconds for a key
     monkeypatch.setattr(embeddedconf, "text", lambda *given: text(*given) + slow)
     server.start()
     with client(server) as connected:
-        assert connected.get("{plan}:2999") == "1"
+        assert connected.get(f"{{plan}}:{KEYS - 1}") == "1"
 
 
 def test_its_death_is_seen(folder: Path) -> None:

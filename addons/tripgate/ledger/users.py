@@ -3,8 +3,9 @@
 Rules
 1. The user ``tripgate`` may call what is in ``COMMANDS``, on the ledger's keys and channels, and no
    more: a stolen password changes counts, and neither the server's settings nor other files.
-2. Nobody can be ``default``, and yet it may do everything: in its name the server reads its file at
-   the start, and what is in a transaction there and not allowed to it would be lost.
+2. Nobody can be ``default``, and yet it may do everything: in its name Redis 7.0 reads its file at
+   the start, and what is in a transaction there and not allowed to it would be lost (today's Valkey
+   asks nobody; that may change).
 3. A password is told to the server by its SHA-256 alone.
 
 ``deploy/compose/configure`` runs without this package and says the same; a test compares the two.
