@@ -128,7 +128,7 @@ class Gateway:
         """Bytes of all devices, read in the ledger itself."""
         url = (self.state / "redis.url").read_text().strip()
         with redis.Redis.from_url(url, decode_responses=True) as client:
-            keys = client.keys("{plan}:scope:device:*")
+            keys = client.scan_iter("{plan}:scope:device:*")
             return sum(int(client.hget(key, "life.used") or 0) for key in keys)  # type: ignore[arg-type]
 
     def rest(self) -> int:

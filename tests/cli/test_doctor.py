@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -271,6 +272,44 @@ def test_the_redis_that_is_named_is_looked_at(
             client.config_set(*setting)
         monkeypatch.setenv("TRIPGATE_REDIS", server.url)
         assert detail in found(empty, check, code)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("default", "result"),
+    [
+        ("on nopass ~* &* +@all", "warn"),
+        ("off resetpass ~* &* +@all", "ok"),
+        ("on nopass -@all", "ok"),
+    ],
+)
+def test_a_redis_that_answers_anybody_is_a_warning(
+    empty: World, monkeypatch: pytest.MonkeyPatch, default: str, result: str
+) -> None:
+    with running(valkey_program(), *DURABLE) as server:
+        with server.client() as client:
+            client.execute_command("ACL SETUSER ana on >hunter2 ~* &* +@all")
+            client.execute_command(f"ACL SETUSER default {default}")
+        url = server.url.replace("unix://", "unix://ana:hunter2@")
+        monkeypatch.setenv("TRIPGATE_REDIS", url)
+        one = found(empty, "redis", 0)
+        assert (one["result"], "no password" in one["detail"]) == (result, result == "warn")
+        assert "hunter2" not in empty.cli("doctor").out
+
+
+def test_a_redis_without_users_is_a_warning(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(valkey_program(), *DURABLE) as server:
+        monkeypatch.setenv("TRIPGATE_REDIS", server.url)
+        assert found(empty, "redis", 0)["result"] == "warn"
+
+
+@pytest.mark.parametrize("who", ["", "tripgate:x@"])
+def test_the_embedded_server_of_a_gateway_that_does_not_run_is_no_failure(
+    empty: World, who: str
+) -> None:
+    folder = StateFolder(empty.state)
+    folder.create()
+    folder.write_redis_url(f"unix://{who}{quote(str(folder.redis_socket))}")
+    assert found(empty, "redis", 0)["detail"] == "the embedded server starts with the gateway"
 
 
 def test_a_redis_that_is_not_there_is_a_failure(

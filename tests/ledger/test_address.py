@@ -1,8 +1,10 @@
 """Where Redis is: what URLs are taken, and what is shown of them."""
 
+from pathlib import Path
+
 import pytest
 
-from tripgate.ledger.address import Address, parse
+from tripgate.ledger.address import Address, is_at, parse
 from tripgate.ledger.protocol import LedgerDown
 
 
@@ -40,3 +42,16 @@ def test_anything_else_is_refused_without_repeating_it(url: str) -> None:
         parse(url)
     assert "hunter2" not in str(told.value)
     assert "hun" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_it"),
+    [
+        ("unix:///a%20b.sock", True),
+        ("unix://tripgate:pw@/a%20b.sock", True),
+        ("unix:///b.sock", False),
+        ("redis://a/a%20b.sock?db=0", False),
+    ],
+)
+def test_a_socket_is_the_same_whoever_asks(url: str, is_it: bool) -> None:
+    assert is_at(url, Path("/a b.sock")) is is_it

@@ -20,6 +20,9 @@ from tripgate.ledger import embeddedconf
 from tripgate.ledger.embedded import LOG_MOST, EmbeddedServer
 from tripgate.ledger.protocol import LedgerDown
 
+KEYS = 20_000
+"""It takes a second to load them, with pauses in which the server answers."""
+
 START = """
 import sys
 from pathlib import Path
@@ -59,10 +62,10 @@ def kill(server: EmbeddedServer) -> None:
 
 def test_it_listens_on_a_private_socket_and_nowhere_else(folder: Path) -> None:
     server = made(folder)
-    assert server.start() == f"unix://{folder}/redis.sock"
+    server.start()
     assert (folder / "redis.sock").stat().st_mode & 0o777 == 0o600
     with client(server) as connected:
-        assert connected.config_get("port") == {"port": "0"}
+        assert connected.info("server")["tcp_port"] == 0
 
 
 def test_a_shared_folder_has_a_shared_socket(folder: Path) -> None:
@@ -75,8 +78,8 @@ def test_it_evicts_nothing_and_is_bounded(folder: Path) -> None:
     server = made(folder)
     server.start()
     with client(server) as connected:
-        found = connected.config_get("maxmemory*")
-    assert (found["maxmemory"], found["maxmemory-policy"]) == (str(256 * MIB), "noeviction")
+        found = connected.info("memory")
+    assert (found["maxmemory"], found["maxmemory_policy"]) == (256 * MIB, "noeviction")
 
 
 def test_a_signal_to_the_gateway_s_session_does_not_reach_it(folder: Path) -> None:
@@ -113,12 +116,12 @@ def test_an_orphan_is_adopted_with_its_data(folder: Path) -> None:
         assert parent.stdout.readline() == b"started\n"
         before = pid(server)
         with client(server) as connected:
-            connected.set("kept", "yes")
+            connected.set("{plan}:kept", "yes")
         parent.kill()
     assert server.start()
     assert pid(server) == before
     with client(server) as connected:
-        assert connected.get("kept") == "yes"
+        assert connected.get("{plan}:kept") == "yes"
 
 
 def test_an_orphan_of_another_version_is_replaced_and_its_data_kept(folder: Path) -> None:
@@ -126,25 +129,25 @@ def test_an_orphan_of_another_version_is_replaced_and_its_data_kept(folder: Path
     server.start()
     before = pid(server)
     with client(server) as connected:
-        connected.set("kept", "yes")
+        connected.set("{plan}:kept", "yes")
     conf = server.folder / embeddedconf.CONF
     conf.write_text(conf.read_text() + "# an older one\n")
     made(folder).start()
     assert pid(server) != before
     with client(server) as connected:
-        assert connected.get("kept") == "yes"
+        assert connected.get("{plan}:kept") == "yes"
 
 
 def test_what_was_there_at_a_stop_is_there_at_the_next_start(folder: Path) -> None:
     server = made(folder)
     server.start()
     with client(server) as connected:
-        connected.set("kept", "yes")
+        connected.set("{plan}:kept", "yes")
     server.stop()
     assert not server.alive()
     server.start()
     with client(server) as connected:
-        assert connected.get("kept") == "yes"
+        assert connected.get("{plan}:kept") == "yes"
 
 
 def test_stopping_what_does_not_run_is_no_error(folder: Path) -> None:
@@ -179,6 +182,23 @@ async def test_a_client_finds_the_server_again_after_a_restart(folder: Path) -> 
     await asyncio.to_thread(server.start)
     assert (await ledger.grant(ASK)).granted == MIB
     await world.aclose()
+
+
+def test_a_start_waits_until_the_data_are_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = made(folder)
+    server.start()
+    with client(server) as connected, connected.pipeline(transaction=False) as pipeline:
+        for number in range(KEYS):
+            pipeline.set(f"{{plan}}:{number}", "1")
+        pipeline.execute()
+    server.stop()
+    slow, text = "key-load-delay 20\n", embeddedconf.text  # microseconds for a key
+    monkeypatch.setattr(embeddedconf, "text", lambda *given: text(*given) + slow)
+    server.start()
+    with client(server) as connected:
+        assert connected.get(f"{{plan}}:{KEYS - 1}") == "1"
 
 
 def test_its_death_is_seen(folder: Path) -> None:
@@ -232,8 +252,5 @@ def test_the_log_is_cut_and_written_on(folder: Path) -> None:
         file.truncate(LOG_MOST + 1)
     assert server.alive()
     assert server.log_file.stat().st_size == 0
-    with client(server) as connected:
-        connected.config_set("loglevel", "verbose")
-        connected.bgrewriteaof()
     server.stop()
     assert 0 < server.log_file.stat().st_size < LOG_MOST

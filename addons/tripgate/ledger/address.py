@@ -8,6 +8,7 @@ Rules
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from tripgate.ledger.protocol import LedgerDown
@@ -52,6 +53,12 @@ def parse(url: str) -> Address:
         )
     except ValueError:
         raise LedgerDown(f"the URL of Redis is not one: write {FORMS}") from None
+
+
+def is_at(url: str, socket: Path) -> bool:
+    """Is it the Redis that listens on ``socket``, whoever asks? Raises :class:`LedgerDown`."""
+    where = parse(url)
+    return (where.scheme, where.place) == ("unix", str(socket))
 
 
 def _split(url: str) -> SplitResult:

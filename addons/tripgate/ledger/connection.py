@@ -11,6 +11,7 @@ Rules
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -19,6 +20,7 @@ from redis.asyncio.connection import Connection as TcpConnection
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError
 from redis.exceptions import ConnectionError as Disconnected
 
 from tripgate.ledger import address, scripts, trouble
@@ -42,18 +44,18 @@ class Connection:
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         self.address = address.parse(url)
         self._timeout_s = timeout_s
-        self.redis = self._client(retries=1)
+        self.redis = self._client(self.address, retries=1)
         self._scripts = {
             name: self.redis.register_script(scripts.source(name))
             for name in ("claim", "grant", "settle", "read", "refield", "release", "replace")
         }
 
-    def _client(self, retries: int) -> "Redis":
+    def _client(self, where: Address, retries: int) -> "Redis":
         pool = BlockingConnectionPool(
-            connection_class=_CLASSES[self.address.scheme],
+            connection_class=_CLASSES[where.scheme],
             max_connections=CONNECTIONS,
             timeout=self._timeout_s,
-            **_options(self.address),
+            **_options(where),
             socket_timeout=self._timeout_s,
             socket_connect_timeout=self._timeout_s,
             retry=Retry(NoBackoff(), retries, (Disconnected,)),
@@ -80,6 +82,20 @@ class Connection:
         if info.get("maxmemory") and info.get("maxmemory_policy") != "noeviction":
             raise self._unfit("would evict counters: set its maxmemory-policy to noeviction")
 
+    async def answers_anybody(self) -> bool:
+        """Is one answered who names no user and gives no password?"""
+        client = self._client(replace(self.address, username=None, password=None), retries=0)
+        try:
+            with trouble.told(self.address):
+                await client.ping()
+        except LedgerDown as error:
+            if _refused(error.__cause__):
+                return False
+            raise
+        finally:
+            await client.aclose()
+        return True
+
     def _unfit(self, why: str) -> LedgerDown:
         return LedgerDown(f"Redis at {self.address} {why}")
 
@@ -93,7 +109,7 @@ class Connection:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator["Redis"]:
         """A client of its own, whose connection is not renewed behind the caller's back."""
-        client = self._client(retries=0)
+        client = self._client(self.address, retries=0)
         try:
             with trouble.told(self.address):
                 yield client
@@ -103,6 +119,12 @@ class Connection:
     async def aclose(self) -> None:
         """Close all connections."""
         await self.redis.aclose()
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Refused for who asks: as such, or within the error of a connection that it ended."""
+    causes = (error, error.__cause__) if error else ()
+    return any(isinstance(one, AuthenticationError | NoPermissionError) for one in causes)
 
 
 def _options(where: Address) -> dict[str, Any]:

