@@ -139,10 +139,8 @@ class Engine:
         self._again.append(turn)
         self._see_to_it()
 
-    def rest(self, turn: Turn, fd: int) -> None:
-        """Its pump is called after a pause, with all that began to rest meanwhile; until it
-        watches ``fd`` again nobody hears that there is something to read."""
-        self._epoll.modify(fd, RESTING)
+    def rest(self, turn: Turn) -> None:
+        """Its pump is called after a pause, with all that began to rest meanwhile."""
         self._resting.append(turn)
         if self._pause is None:
             self._pause = self.loop.call_later(PAUSE_S, self._rested)

@@ -16,7 +16,7 @@ from tripgate.core.meter import WireState
 from tripgate.core.wiremeter import WireMeter
 from tripgate.proxy import upstream
 from tripgate.proxy.account import FREE
-from tripgate.proxy.relay.engine import BOTH, Engine
+from tripgate.proxy.relay.engine import BOTH, READ, Engine
 from tripgate.proxy.relay.lane import Lane
 from tripgate.proxy.relay.listener import own_name
 from tripgate.proxy.relay.observers import MeteredFlow
@@ -40,7 +40,6 @@ class RelayFlow:
         "_finished",
         "_held",
         "_lane",
-        "_out",
         "_port",
         "_purse",
         "_server_fd",
@@ -70,7 +69,7 @@ class RelayFlow:
         self.server: Socket
         self._up: Way
         self._down: Way
-        self._connected = self._finished = self._out = self._held = False
+        self._connected = self._finished = self._held = False
         self.asked_window: int | None = None  # never told: the kernel's own
         self._throttle: Throttle | None = None
         self._active_at = lane.engine.now
@@ -125,9 +124,12 @@ class RelayFlow:
             reads.gone = True
         if mask & READABLE and not reads.done and not reads.blocked:
             reads.wake()
-        if writes.blocked and mask & select.EPOLLOUT:
-            writes.blocked = False
-            writes.pump()
+        if mask & select.EPOLLOUT:
+            if writes.blocked:
+                writes.blocked = False
+                writes.wake()
+            elif not (mask & select.EPOLLIN or reads.deaf):
+                self.engine.rewatch(fd, READ)  # or each acknowledgement would wake us
 
     def _event_before(self, fd: int, mask: int) -> None:
         if fd != self._server_fd:
@@ -152,9 +154,7 @@ class RelayFlow:
 
     def blocked(self, sock: Socket) -> None:
         """``sock`` takes no more: hear of it when it does."""
-        if sock is self.client and not self._out:
-            self._out = True
-            self.engine.rewatch(sock.fileno(), BOTH)
+        self.engine.rewatch(sock.fileno(), BOTH)
 
     def expire(self, now: float) -> None:
         """The time for the connect, or for silence, is over."""

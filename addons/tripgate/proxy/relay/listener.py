@@ -24,7 +24,7 @@ Enter = Callable[[Socket, Address, Address], None]
 ACCEPTS = 64
 BACKLOG = 1024
 PAUSE_S = 0.1
-UNSENT = 128 * 1024
+UNSENT = 256 * 1024
 
 _IPV6_TRANSPARENT = 75  # <linux/in6.h>
 _TCP_NOTSENT_LOWAT = 25  # <linux/tcp.h>; the module socket has it from Python 3.12 on

@@ -16,7 +16,7 @@ import os
 import select
 from typing import Protocol
 
-from tripgate.proxy.relay.engine import BOTH, BUFFER, PAUSE_S, Engine
+from tripgate.proxy.relay.engine import BOTH, BUFFER, PAUSE_S, RESTING, Engine
 from tripgate.proxy.relay.pipes import Pipe
 from tripgate.proxy.upstream import Socket
 
@@ -46,8 +46,8 @@ class Way:
     """``up``: from the device to the server."""
 
     __slots__ = (
-        "_dst", "_flow", "_held", "_moved", "_pipe", "_piped", "_pumped_at", "_resting", "_src",
-        "blocked", "done", "ended", "gone", "up",
+        "_dst", "_flow", "_held", "_moved", "_pipe", "_piped", "_pumped_at", "_resting",
+        "_src", "blocked", "deaf", "done", "ended", "gone", "up",
     )  # fmt: skip
 
     def __init__(self, flow: Owner, src: Socket, dst: Socket, up: bool) -> None:
@@ -61,6 +61,8 @@ class Way:
         self._moved = 0
         self._pumped_at = 0.0
         self._resting = False
+        self.deaf = False
+        """It waits for the end of a pause, or for room: the source is not listened to."""
         self.gone = False
         """The source has closed its side; there may still be bytes of it."""
         self.ended = False
@@ -71,7 +73,7 @@ class Way:
         """The destination takes no more for now."""
 
     def wake(self) -> None:
-        """There is something to read: pump now, or when the pause is over."""
+        """There is something to read, or room to write: pump now, or when the pause is over."""
         engine = self._flow.engine
         if self._moved < SPLICE_FROM or engine.now - self._pumped_at >= PAUSE_S:
             self.pump()
@@ -81,15 +83,21 @@ class Way:
     def _rest(self) -> None:
         if not self._resting:
             self._resting = True
-            self._flow.engine.rest(self, self._src.fileno())
+            self._deafen()
+            self._flow.engine.rest(self)
+
+    def _deafen(self) -> None:
+        if not self.deaf:
+            self.deaf = True
+            self._flow.engine.rewatch(self._src.fileno(), RESTING)
 
     def pump(self) -> None:
         """Move what can be moved until a side blocks, the room ends or the turn is over."""
         engine = self._flow.engine
         self._pumped_at = engine.now
-        if self._resting and not self.done:
+        if self.deaf and not self.done:
             engine.rewatch(self._src.fileno(), BOTH)
-        self._resting = False
+        self.deaf = self._resting = False
         try:
             for _ in range(ROUNDS):
                 if self.done or ((self._held or self._piped) and not self._flush()):
@@ -174,6 +182,7 @@ class Way:
 
     def _block(self) -> None:
         self.blocked = True
+        self._deafen()
         self._flow.blocked(self._dst)
 
     def _put_down(self) -> None:
