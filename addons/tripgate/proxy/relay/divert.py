@@ -113,9 +113,7 @@ class Diverted:
             sock.close()
             raise
         try:
-            self._handler = DivertedHandler(
-                self, self.observed.client, self.asked.destination, reader, writer
-            )
+            self._handler = DivertedHandler(self, reader, writer)
         except BaseException:
             reset(writer.transport)
             raise

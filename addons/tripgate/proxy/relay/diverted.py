@@ -11,7 +11,6 @@ import time
 from typing import Any, Protocol
 
 from mitmproxy import ctx
-from mitmproxy.connection import Client
 from mitmproxy.proxy import commands, server_hooks
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
@@ -20,7 +19,8 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from tripgate.proxy.gate import Turned
 from tripgate.proxy.metered import Dialled, MeteredHandler
 from tripgate.proxy.relay.lane import Lane
-from tripgate.proxy.relay.verdict import Address
+from tripgate.proxy.relay.observers import Observed
+from tripgate.proxy.relay.verdict import Asked
 
 RELAYS_OWN = (server_hooks.ClientConnectedHook, server_hooks.ClientDisconnectedHook)
 
@@ -29,6 +29,8 @@ class Diverted(Protocol):
     """Whose connection it is."""
 
     lane: Lane
+    asked: Asked
+    observed: Observed
 
     async def dial(self, host: str, port: int) -> Dialled: ...
 
@@ -36,17 +38,16 @@ class Diverted(Protocol):
 class DivertedHandler(MeteredHandler):
     """mitmproxy's own handler, in its transparent mode."""
 
-    def __init__(
-        self, diverted: Diverted, client: Client, destination: Address, r: Any, w: Any
-    ) -> None:
+    def __init__(self, diverted: Diverted, r: Any, w: Any) -> None:
         mode = ProxyMode.parse("transparent")
         super().__init__(ctx.master, r, w, ctx.options, mode)
         self._diverted = diverted
+        client = diverted.observed.client
         client.sni = None  # what is known before the handshake is the relay's
         self.transports = {client: self.transports[self.client]}
         self.client = client
         context = Context(client, ctx.options)
-        context.server.address = destination
+        context.server.address = diverted.asked.destination
         self.layer = modes.TransparentProxy(context)
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
