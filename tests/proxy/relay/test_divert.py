@@ -11,10 +11,11 @@ from mitmproxy import certs, http
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.master import Master
 
-from tests.proxy.relay.relay_world import RelayWorld, exactly, recv, rest, send, until
+from tests.proxy.relay.relay_world import RelayWorld, exactly, recv, reset, rest, send, until
+from tests.proxy.relay.test_loop import relaying
 from tests.proxy.relay.test_observers import Everything, hello
 from tripgate.core.units import parse_volume
-from tripgate.proxy import dial, runner
+from tripgate.proxy import dial, metered, runner
 from tripgate.proxy.gate import Gate
 from tripgate.proxy.hooks import MESSAGES_MOST, Hooks
 from tripgate.proxy.relay import divert
@@ -69,7 +70,8 @@ async def test_an_addon_sees_a_flow_of_http_with_its_host(
     await send(server, reply(1000))
     assert (await exactly(client, len(reply(1000)))).endswith(bytes(1000))
     (flow,) = addon.flows
-    assert flow.request.pretty_url == f"http://shop.example:{world.origin.getsockname()[1]}/a"
+    assert flow.request.pretty_url == "http://shop.example/a"
+    assert (flow.request.host, flow.request.port) == world.origin.getsockname()
     assert flow.response is not None and flow.response.content == bytes(1000)
     assert flow.server_conn.peername == world.origin.getsockname()
     client.close()
@@ -121,6 +123,7 @@ async def test_the_device_pays_for_it_as_the_relay_would_have_it(
 
 
 async def test_a_cap_resets_both_sides(world: RelayWorld, master: Master) -> None:
+    world.origin.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)  # as on an uplink
     master.addons.add(Reads())
     await world.cap(MB)
     client, server = await asks(world)
@@ -144,6 +147,7 @@ async def test_the_gateway_ends_it_where_it_ends_the_others(
         assert await exactly(client, len(reply(5))) == reply(5)
     if how == "the end":
         world.relay.close()
+        world.relay.close = lambda: None  # type: ignore[method-assign]  # it was
     else:
         world.relay.cut("127.0.0.1")
     for sock in (client, server):
@@ -157,16 +161,16 @@ async def test_a_blocked_device_reaches_no_server_through_an_old_connection(
 ) -> None:
     master.addons.add(Reads())
     client, server = await asks(world)
-    await send(server, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n!")
+    await send(server, reply(1))
+    await exactly(client, len(reply(1)))
     server.close()
     await until(lambda: not world.flows)
     world.refuse = Refuse("refuse-blocked")
-    assert b"200 OK" in await recv(client)
     with pytest.raises(ConnectionResetError):
         await send(client, GET)
         await rest(client)
-    assert world.stats.verdicts["refuse-blocked"] == 1
     await nothing_is_left(world)
+    assert world.stats.verdicts["refuse-blocked"] == 1
 
 
 async def test_an_addon_that_does_not_ask_leaves_the_fast_lane(
@@ -298,6 +302,59 @@ async def test_an_addon_sees_raw_tcp_and_its_messages_are_not_kept_for_ever(
     assert max(held) <= MESSAGES_MOST
 
 
+async def test_an_addon_sees_raw_tcp_where_the_server_speaks_first(
+    world: RelayWorld, master: Master
+) -> None:
+    class Raw:
+        def tcp_start(self, flow: Any) -> None:
+            started.append(flow)
+
+    started: list[Any] = []
+    master.addons.add(Raw())
+    client = await world.client()
+    await until(lambda: world.relay.connections == 1)
+    await world.pass_time(1)
+    server = await world.accepted()
+    await send(server, b"220 mail\r\n")
+    assert await exactly(client, 10) == b"220 mail\r\n"
+    assert len(started) == 1
+    server.close()
+    assert await recv(client) == b""
+    client.close()
+    await nothing_is_left(world)
+
+
+async def test_a_servers_reset_is_the_clients(
+    world: RelayWorld, master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metered, "TOLD_S", 0.01)
+    master.addons.add(Reads())
+    client, server = await asks(world)
+    await send(server, b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\nbeginning")
+    assert (await recv(client)).startswith(b"HTTP/1.1 200")
+    reset(server)
+    with pytest.raises(ConnectionResetError):
+        await rest(client)
+    client.close()
+    await nothing_is_left(world)
+
+
+def test_it_is_handed_over_within_the_relays_own_loop(tmp_path: Path) -> None:
+    async def test(world: RelayWorld) -> None:
+        asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+        runner.make_master(Hooks(cast(Gate, None)), []).addons.add(addon := Reads())
+        for _ in range(3):
+            client, server = await asks(world)
+            await send(server, reply(100_000))
+            assert await exactly(client, len(reply(100_000))) == reply(100_000)
+            client.close()
+            server.close()
+        await nothing_is_left(world)
+        assert len(addon.flows) == 3
+
+    relaying(tmp_path, test)
+
+
 async def test_an_addon_has_tls_decrypted_where_it_asks_for_it(
     world: RelayWorld, master: Master, tmp_path: Path
 ) -> None:
@@ -320,9 +377,7 @@ async def test_an_addon_has_tls_decrypted_where_it_asks_for_it(
         assert b"hi" in await reader.read()
         writer.close()
     serving.close()
-    assert [flow.request.pretty_url for flow in addon.flows] == [
-        f"https://shop.example:{world.port}/a"
-    ]
+    assert [flow.request.pretty_url for flow in addon.flows] == ["https://shop.example/a"]
     await nothing_is_left(world)
 
 
