@@ -23,16 +23,13 @@ from mitmproxy.proxy.layers.http import HTTPMode
 
 from tripgate.proxy.gate import Gate, Turned
 from tripgate.proxy.handler import Handler
-from tripgate.proxy.relay.diverted import DivertedHandler
+from tripgate.proxy.relay.diverted import LARGE, DivertedHandler
 
 OPTIONS = {
     "websocket": False,  # relayed as bytes: mitmproxy would keep every message
     "rawtcp": True,
     "connection_strategy": "eager",  # SOCKS must know the outcome before it replies
 }
-
-LARGE = "8m"
-"""A body beyond that is not held in memory for addons, unless the owner has set another size."""
 
 MESSAGES_MOST = 64
 

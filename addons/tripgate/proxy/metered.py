@@ -20,7 +20,14 @@ from mitmproxy.proxy.server import ConnectionIO
 
 from tripgate.proxy.flow import Flow, reset, undelivered
 from tripgate.proxy.gate import Turned
-from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
+from tripgate.proxy.streams import (
+    BACKLOG,
+    Backlog,
+    ClientReader,
+    ClientWriter,
+    MeteredReader,
+    MeteredWriter,
+)
 
 TOLD_S = 1.0
 TOLD_MOST = 30
@@ -31,10 +38,12 @@ Dialled = tuple[Flow, asyncio.StreamReader, asyncio.StreamWriter]
 class MeteredHandler(mode_servers.ProxyConnectionHandler):
     """One client connection and the server connections that it leads to."""
 
-    def __init__(self, master: Any, r: Any, w: Any, options: Any, mode: Any) -> None:
+    def __init__(
+        self, master: Any, r: Any, w: Any, options: Any, mode: Any, backlog: int = BACKLOG
+    ) -> None:
         super().__init__(master, r, w, options, mode)  # type: ignore[no-untyped-call]  # mitmproxy
         self.request: http.Request | None = None
-        self._backlog = Backlog()
+        self._backlog = Backlog(backlog)
         self._client_reader = ClientReader(r, self._backlog)
         self._client_writer = ClientWriter(w, self._backlog)
         self._server_reader: asyncio.StreamReader | None = None

@@ -269,6 +269,19 @@ async def test_the_socket_to_the_server_has_the_devices_mark(
     assert marked == [7]
 
 
+async def test_an_addon_has_a_body_that_is_not_large_whole(
+    world: RelayWorld, master: Master
+) -> None:
+    master.addons.add(addon := Reads())
+    client, server = await asks(world)
+    size = parse_volume("7MiB")
+    sending = asyncio.ensure_future(send(server, reply(size)))
+    assert len(await exactly(client, len(reply(size)))) == len(reply(size))
+    await sending
+    (flow,) = addon.flows
+    assert flow.response is not None and flow.response.raw_content == bytes(size)
+
+
 async def test_a_large_body_is_passed_on_and_not_held(world: RelayWorld, master: Master) -> None:
     master.addons.add(addon := Reads())
     client, server = await asks(world)

@@ -15,12 +15,20 @@ from mitmproxy.proxy import commands, server_hooks
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.mode_specs import ProxyMode
+from mitmproxy.utils import human
 
 from tripgate.proxy.gate import Turned
 from tripgate.proxy.metered import Dialled, MeteredHandler
 from tripgate.proxy.relay.lane import Lane
 from tripgate.proxy.relay.observers import Observed
 from tripgate.proxy.relay.verdict import Asked
+from tripgate.proxy.streams import BACKLOG
+
+LARGE = "8m"
+"""A body beyond that is not held in memory for addons, unless the owner has set another size."""
+
+BODIES = 4
+"""As many of the largest are held for one client at once; then reading waits."""
 
 RELAYS_OWN = (server_hooks.ClientConnectedHook, server_hooks.ClientDisconnectedHook)
 
@@ -40,7 +48,8 @@ class DivertedHandler(MeteredHandler):
 
     def __init__(self, diverted: Diverted, r: Any, w: Any) -> None:
         mode = ProxyMode.parse("transparent")
-        super().__init__(ctx.master, r, w, ctx.options, mode)
+        large = human.parse_size(ctx.options.stream_large_bodies or LARGE) or 0
+        super().__init__(ctx.master, r, w, ctx.options, mode, BACKLOG + BODIES * large)
         self._diverted = diverted
         client = diverted.observed.client
         client.sni = None  # what is known before the handshake is the relay's
