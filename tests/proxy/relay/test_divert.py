@@ -156,6 +156,46 @@ async def test_the_gateway_ends_it_where_it_ends_the_others(
     await nothing_is_left(world)
 
 
+async def test_what_is_cut_while_it_connects_sends_nothing(
+    world: RelayWorld, master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting = asyncio.Event()
+
+    async def connect(*_: object) -> socket.socket:
+        connecting.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nothing ends the wait")
+
+    monkeypatch.setattr(dial, "connect", connect)
+    master.addons.add(Reads())
+    client = await world.client(GET)
+    await connecting.wait()
+    world.relay.cut("127.0.0.1")
+    with pytest.raises(ConnectionResetError):
+        await recv(client)
+    await nothing_is_left(world)
+    assert world.account.budget.taken == 0
+
+
+async def test_a_cut_waits_for_no_addon(world: RelayWorld, master: Master) -> None:
+    asked = asyncio.Event()
+
+    class Ponders:
+        async def response(self, flow: http.HTTPFlow) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+    master.addons.add(Ponders())
+    client, server = await asks(world)
+    await send(server, reply(10))
+    await asked.wait()
+    assert world.account.cut() == 1
+    for sock in (client, server):
+        with pytest.raises(ConnectionResetError):
+            await recv(sock)
+    await nothing_is_left(world)
+
+
 async def test_a_blocked_device_reaches_no_server_through_an_old_connection(
     world: RelayWorld, master: Master
 ) -> None:

@@ -6,7 +6,7 @@ Rules
    has asked for it, and for no other reason.
 2. Bytes to and from servers are metered, marked, slowed and cut as the relay's. Each connection to
    a server is decided on anew: its client's may outlive what allowed it, and an addon may have
-   changed where it goes.
+   changed where it goes. A cut of one is the end of all.
 3. Addons are told of one connection: ``client_connected`` came from the relay and does not come
    again, ``flow_metered`` and ``client_disconnected`` come when all is closed and counted. Only
    ``tls_clienthello`` is told twice: first as the question, then by mitmproxy's layer.
@@ -117,9 +117,10 @@ class Diverted:
         except BaseException:
             reset(writer.transport)
             raise
+        if self._ended:
+            self._handler.end()
+            return
         with register(self._handler.client.id, self._handler):
-            if self._ended:
-                self._handler.end()
             await self._handler.handle_client()
 
     # -- servers ----------------------------------------------------------------------------
@@ -139,6 +140,8 @@ class Diverted:
             return "nobody is taken there" if diverter.refused(str(ip), verdict) else None
 
         window = account.first_window() // DOUBLED
+        if self._ended:
+            raise OSError("it was cut")
         try:
             sock = await dial.connect(host, port, check, window, verdict.mark)
         except dial.Refused as refused:
@@ -149,11 +152,10 @@ class Diverted:
         )
 
     async def _serve(self, sock: socket.socket, account: Account, name: str | None) -> Dialled:
-        assert self._handler is not None
         address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
         cost = self._diverter.costs[address.version]
         meter = WireMeter(lambda: account.budget, name, str(address), cost)
-        flow = Flow(self._diverter.desk, account, meter, self._handler.abort)
+        flow = Flow(self._diverter.desk, account, meter, self.end)
         lost = functools.partial(self._server_lost, flow, meter)
         reader, writer = await dial.open_stream(sock, lost)
         self._flows[flow] = lost
