@@ -10,7 +10,7 @@ from mitmproxy import ctx
 
 from tripgate.clock import SystemClock
 from tripgate.proxy import handler
-from tripgate.proxy.hooks import OPTIONS, Hooks
+from tripgate.proxy.hooks import Hooks, set_options
 from tripgate.serve import REFUSALS
 from tripgate.settings import load
 from tripgate.wiring import Gateway
@@ -30,7 +30,7 @@ class Lifecycle:
         self._starting: asyncio.Task[None] | None = None
 
     def running(self) -> None:
-        ctx.options.update(**OPTIONS)
+        set_options(ctx.options)
         self._gateway.served = _ports
         self._starting = asyncio.ensure_future(self._start())
 

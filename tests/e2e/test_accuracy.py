@@ -19,7 +19,7 @@ import websockets
 from tests.e2e.clients import curl, curl_command, read_until, tunnel
 from tests.origin import Conversation, Origin, Seen, echo_talk, http_talk, origin
 from tests.running import Gateway
-from tripgate.proxy.handler import TOLD_S
+from tripgate.proxy.metered import TOLD_S
 from tripgate.proxy.streams import BACKLOG_S
 
 MB = 1_000_000

@@ -37,6 +37,18 @@ class WireMeter(Meter):
             self.down += budget.take(left)
         return room
 
+    def take_up(self, want: int) -> int:
+        """Bytes of ``want`` that may be sent now, for who asks and moves at once."""
+        if got := self.room(want):
+            self.moved_up(got)
+        return got
+
+    def take_down(self, want: int) -> int:
+        """Bytes of ``want`` that may be delivered now."""
+        if got := self.room(want):
+            self.moved_down(got)
+        return got
+
     def moved_up(self, payload: int) -> None:
         """``payload`` bytes within ``room`` are about to be sent."""
         sent, acknowledged = self.cost.both(payload)

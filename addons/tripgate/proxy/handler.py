@@ -1,8 +1,8 @@
-"""mitmproxy's connection handler, with metered upstream connections.
+"""The explicit mode's connections: who asks, what is admitted, how a refusal is told.
 
 Rules
-1. The handler opens every upstream connection itself: there is no other way to the uplink in any
-   of mitmproxy's modes, and a connection that this module did not admit does not exist.
+1. What moves is :mod:`tripgate.proxy.metered`'s: a connection that this module did not admit does
+   not exist.
 2. A failing addon cannot free bytes: admission and metering are here, not in hooks (mitmproxy logs
    an exception in a hook and goes on).
 3. Only TCP is carried. What mitmproxy would open by UDP is refused.
@@ -13,34 +13,28 @@ Rules
    and CONNECT, mitmproxy's reply over SOCKS 5. Happy Eyeballs is the gateway's own here, all
    addresses were tried; a reset at once is for clients that chose the address themselves (the
    router's relay).
-6. A server's reset is the client's too in a tunnel and in an upload (a polite close would make a
-   truncated upload look complete, or let it go on into nothing), once it has read what came before
-   it, ``TOLD_S`` later at the soonest. In a tunnel no polite end comes before that.
-7. Credentials are for the gateway: they are taken out of a request before it goes on.
+6. Credentials are for the gateway: they are taken out of a request before it goes on.
 """
 
 import asyncio
 import ipaddress
 import time
-from typing import Any, cast
+from typing import Any
 
 from mitmproxy import http
-from mitmproxy.connection import Connection, ConnectionState, Server
-from mitmproxy.proxy import commands, events, mode_servers, mode_specs, server_hooks
+from mitmproxy.connection import Connection, ConnectionState
+from mitmproxy.proxy import commands, mode_servers, mode_specs
 from mitmproxy.proxy.layers import modes
-from mitmproxy.proxy.server import ConnectionIO
 
 from tripgate.core import proxyuser
 from tripgate.core.meter import Meter
 from tripgate.proxy import dial
-from tripgate.proxy.flow import DOUBLED, Flow, reset, undelivered
+from tripgate.proxy.flow import DOUBLED, Flow
 from tripgate.proxy.gate import Gate, Turned
+from tripgate.proxy.metered import Dialled, MeteredHandler
 from tripgate.proxy.socks import SocksLayer
-from tripgate.proxy.streams import Backlog, ClientReader, ClientWriter, MeteredReader, MeteredWriter
 
 HEAD_S = 5.0
-TOLD_S = 1.0
-TOLD_MOST = 30
 CREDENTIALS = "proxy-authorization"
 CHALLENGED = (
     b"HTTP/1.1 407 Proxy Authentication Required\r\n"
@@ -50,25 +44,15 @@ WRONG = b"Content-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\
 SOCKS_REFUSED = b"\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"
 
 
-class Handler(mode_servers.ProxyConnectionHandler):
+class Handler(MeteredHandler):
     """One client connection and the server connections that it leads to."""
 
     def __init__(self, gate: Gate, master: Any, r: Any, w: Any, options: Any, mode: Any) -> None:
-        super().__init__(master, r, w, options, mode)  # type: ignore[no-untyped-call]  # mitmproxy
+        super().__init__(master, r, w, options, mode)
         self.gate = gate
-        self.request: http.Request | None = None
-        self._backlog = Backlog()
-        self._client_reader = ClientReader(r, self._backlog)
-        self._client_writer = ClientWriter(w, self._backlog)
         self._answered = False
-        self._server_reader: asyncio.StreamReader | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self.who = gate.client(self.client.peername, self.client.sockname)
-        self.transports[self.client] = ConnectionIO(
-            handler=None,
-            reader=cast(Any, self._client_reader),
-            writer=cast(Any, self._client_writer),
-        )
 
     # -- the client -------------------------------------------------------------------------
 
@@ -108,10 +92,6 @@ class Handler(mode_servers.ProxyConnectionHandler):
             self.answer(CHALLENGED + WRONG)
         return known
 
-    def abort(self) -> None:
-        """Reset the client's connection."""
-        reset(self._client_writer.transport)
-
     def answer(self, data: bytes) -> None:
         """Tell the client one last thing; the connection ends when it has read it."""
         self._answered = True
@@ -124,12 +104,8 @@ class Handler(mode_servers.ProxyConnectionHandler):
         self.client.state &= ~ConnectionState.CAN_WRITE
 
     def close_connection(self, connection: Connection, half_close: bool = False) -> None:
-        if connection is self.client:
-            if self._answered:
-                return  # the reader lingers until the answer is home
-            if self._tunnels and self._server_failed() and not self._client_writer.is_closing():
-                self._reset_later()
-                return
+        if connection is self.client and self._answered:
+            return  # the reader lingers until the answer is home
         super().close_connection(connection, half_close)
 
     def refuse(self, turned: Turned) -> str:
@@ -144,8 +120,9 @@ class Handler(mode_servers.ProxyConnectionHandler):
             self.abort()
         return turned.text
 
-    def _unreachable(self, reason: str) -> None:
+    def unreachable(self, reason: str) -> None:
         """Rule 5."""
+        self.gate.stats.verdicts["unreachable"] += 1
         if self.request is not None:
             turned = Turned("unreachable", reason)
             self.answer(self.gate.page(self.who, turned, self.request))
@@ -164,72 +141,11 @@ class Handler(mode_servers.ProxyConnectionHandler):
 
     async def open_connection(self, command: commands.OpenConnection) -> None:
         self.heard()
+        await super().open_connection(command)
+
+    async def _dial(self, command: commands.OpenConnection) -> Dialled:
         server = command.connection
-        if not server.address:
-            await self.server_event(events.OpenConnectionCompleted(command, "no destination"))
-            return
-        data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
-        await self.handle_hook(server_hooks.ServerConnectHook(data))
-        error = server.error
-        try:
-            flow, reader, writer = await self._dial(command)
-        except Turned as turned:
-            error = self.refuse(turned)
-        except asyncio.CancelledError:
-            await self._failed(command, data, "connection cancelled")
-            raise
-        except (OSError, ValueError) as reason:
-            self.gate.stats.verdicts["unreachable"] += 1
-            error = str(reason) or type(reason).__name__
-            self._unreachable(error)
-        if error:
-            await self._failed(command, data, error)
-            return
-        await self._serve(command, data, flow, reader, writer)
-
-    @property
-    def _tunnels(self) -> bool:
-        """The client speaks to the server, not to a proxy of HTTP requests."""
-        return self.request is None or self.request.method == "CONNECT"
-
-    def _server_failed(self) -> bool:
-        """The server has reset the tunnel."""
-        return self._server_reader is not None and self._server_reader.exception() is not None
-
-    def _pass_on_reset(self, server: Server) -> None:
-        """Rule 6."""
-        request = self.request
-        to_it = request is not None and (request.host, request.port) == server.address
-        if self._tunnels or (to_it and self._uploads):
-            self._reset_later()
-
-    def _reset_later(self, looks: int = TOLD_MOST) -> None:
-        asyncio.get_running_loop().call_later(TOLD_S, self._reset_told, self.request, looks)
-
-    def _reset_told(self, request: http.Request | None, looks: int) -> None:
-        if self.request is not request or not (self._tunnels or self._uploads):
-            return  # it has got over it
-        if looks and undelivered(self._client_writer.transport):
-            self._reset_later(looks - 1)
-            return
-        self.abort()
-        if self._tunnels and self.client in self.transports:
-            self.close_connection(self.client)  # who has sent its end is not read any more
-
-    @property
-    def _uploads(self) -> bool:
-        """A request's body is still on its way."""
-        return self.request is not None and self.request.timestamp_end is None
-
-    async def _dial(
-        self, command: commands.OpenConnection
-    ) -> tuple[Flow, asyncio.StreamReader, asyncio.StreamWriter]:
-        server = command.connection
-        if server.error:  # an addon's verdict, or mitmproxy's own on a loop to itself
-            raise Turned("destination", server.error)
-        if server.transport_protocol != "tcp" or not server.address:
-            raise OSError("only TCP to a named destination is carried")
-        host, port = str(server.address[0]), int(server.address[1])
+        host, port = self.wanted(server)
         device = await self.gate.admit(self.who, self.gate.name(host), tunnel=self._tunnels)
         server.timestamp_start = time.time()
         account = self.gate.desk.account(device)
@@ -243,46 +159,6 @@ class Handler(mode_servers.ProxyConnectionHandler):
         flow.opened(writer.transport)
         self.gate.stats.verdicts["allow"] += 1
         return flow, reader, writer
-
-    async def _serve(
-        self,
-        command: commands.OpenConnection,
-        data: server_hooks.ServerConnectionHookData,
-        flow: Flow,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        server = command.connection
-        server.state = ConnectionState.OPEN
-        server.peername = writer.get_extra_info("peername")
-        server.sockname = writer.get_extra_info("sockname")
-        metered = MeteredWriter(writer, flow, self._backlog)
-        self._server_reader = reader
-        self.transports[server] = ConnectionIO(
-            handler=asyncio.current_task(),
-            reader=cast(Any, MeteredReader(reader, flow, self._backlog)),
-            writer=cast(Any, metered),
-        )
-        try:
-            await self.handle_hook(server_hooks.ServerConnectedHook(data))
-            await self.server_event(events.OpenConnectionCompleted(command, None))
-            await self.handle_connection(server)
-        finally:
-            metered.close()
-            if reader.exception() is not None:
-                self._pass_on_reset(server)
-            server.timestamp_end = time.time()
-            await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
-
-    async def _failed(
-        self,
-        command: commands.OpenConnection,
-        data: server_hooks.ServerConnectionHookData,
-        error: str,
-    ) -> None:
-        command.connection.error = error
-        await self.handle_hook(server_hooks.ServerConnectErrorHook(data))
-        await self.server_event(events.OpenConnectionCompleted(command, error))
 
 
 def install(gate: Gate) -> None:

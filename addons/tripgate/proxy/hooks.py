@@ -1,24 +1,29 @@
 """The addon: which of mitmproxy's layers run, and that they keep nothing.
 
 Rules
-1. Nothing is decrypted and nothing inside a tunnel is looked at: after CONNECT or SOCKS every
-   protocol is relayed as it is. A client that wants TLS to the proxy itself is turned away.
+1. Nothing is decrypted and nothing inside a tunnel is looked at (but for rule 5): after CONNECT or
+   SOCKS every protocol is relayed as it is. A client that wants TLS to the proxy itself is turned
+   away.
 2. Bodies are streamed in both directions; messages of raw flows are forgotten at once.
 3. Hooks only choose (but for rule 4); what counts and what refuses is in the handler (its rule 2).
 4. A browser sends its requests for the portal through the proxy too. They are answered here, at
    once and without any upstream connection, as the portal would answer that client itself.
+5. What the router diverts, because an addon asks to see it, has the layers that mitmproxy chooses.
+   What it keeps of it is bounded: ``stream_large_bodies`` has a value, ``MESSAGES_MOST`` messages.
 """
 
 from typing import Any
 
 from mitmproxy import ctx, http, tcp
 from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.options import Options
 from mitmproxy.proxy import layer, layers
 from mitmproxy.proxy.layers import modes
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from tripgate.proxy.gate import Gate, Turned
 from tripgate.proxy.handler import Handler
+from tripgate.proxy.relay.diverted import LARGE, DivertedHandler
 
 OPTIONS = {
     "websocket": False,  # relayed as bytes: mitmproxy would keep every message
@@ -26,6 +31,7 @@ OPTIONS = {
     "connection_strategy": "eager",  # SOCKS must know the outcome before it replies
 }
 
+MESSAGES_MOST = 64
 
 PORTAL = "tripgate.portal"
 FORM_MOST = 4096
@@ -41,6 +47,8 @@ class Hooks:
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         context = nextlayer.context
+        if self._is_diverted(context.client.id):
+            return
         if len(context.layers) == 1 and isinstance(context.layers[0], modes.HttpProxy):
             if starts_like_tls_record(nextlayer.data_client()):
                 self._abort(context.client.id)
@@ -89,11 +97,12 @@ class Hooks:
             flow.response = await self._gate.pages.answer(handler.who, local, flow.request)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        if flow.response is not None:
+        if flow.response is not None and not self._is_diverted(flow.client_conn.id):
             flow.response.stream = True
 
     def tcp_message(self, flow: tcp.TCPFlow) -> None:
-        flow.messages.clear()
+        kept = MESSAGES_MOST if self._is_diverted(flow.client_conn.id) else 0
+        del flow.messages[: max(0, len(flow.messages) - kept)]
 
     def _is_ours(self, request: http.Request) -> bool:
         pages = self._gate.pages
@@ -104,9 +113,23 @@ class Hooks:
             handler.abort()
 
     def _handler(self, client_id: str) -> Handler | None:
-        server: Any = ctx.master.addons.get("proxyserver")
-        found = server.connections.get(client_id) if server else None
+        found = _connection(client_id)
         return found if isinstance(found, Handler) else None
+
+    def _is_diverted(self, client_id: str) -> bool:
+        return isinstance(_connection(client_id), DivertedHandler)
+
+
+def set_options(options: Options) -> None:
+    """mitmproxy's options as the gateway needs them."""
+    options.update(**OPTIONS)
+    if options.stream_large_bodies is None:
+        options.update(stream_large_bodies=LARGE)
+
+
+def _connection(client_id: str) -> object:
+    server: Any = ctx.master.addons.get("proxyserver")
+    return server.connections.get(client_id) if server else None
 
 
 def _is_short(request: http.Request) -> bool:

@@ -10,7 +10,7 @@ from mitmproxy import options
 from mitmproxy.addons import next_layer, proxyserver
 from mitmproxy.master import Master
 
-from tripgate.proxy.hooks import OPTIONS, Hooks
+from tripgate.proxy.hooks import Hooks, set_options
 
 
 class ListenError(Exception):
@@ -22,5 +22,6 @@ def make_master(hooks: Hooks, modes: Sequence[str]) -> Master:
     logging.getLogger("mitmproxy").setLevel(logging.ERROR)
     master = Master(options.Options())
     master.addons.add(proxyserver.Proxyserver(), hooks, next_layer.NextLayer())
-    master.options.update(mode=list(modes), **OPTIONS)
+    master.options.update(mode=list(modes))
+    set_options(master.options)
     return master

@@ -37,9 +37,10 @@ def half_close(writer: asyncio.StreamWriter) -> None:
 
 
 class Backlog:
-    """Bytes that were read on a client's connections and led to no write yet."""
+    """Bytes that were read on a client's connections and led to no write yet: ``most`` at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = BACKLOG) -> None:
+        self._most = most
         self._held = 0
         self._room = asyncio.Event()
 
@@ -54,7 +55,7 @@ class Backlog:
 
     async def room(self) -> None:
         """Wait until reading may go on. Raises ``TimeoutError`` (an ``OSError``) when stuck."""
-        while self._held > BACKLOG:
+        while self._held > self._most:
             self._room.clear()
             async with asyncio.timeout(BACKLOG_S):
                 await self._room.wait()

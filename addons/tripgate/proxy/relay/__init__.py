@@ -21,5 +21,7 @@ Rules
 6. The end of a stream goes on as the end of a stream, a reset as a reset, to the other side, at
    once. What was refused before a byte of it moved is reset, or answered with a page if it was
    plain HTTP.
-7. Everything that waits has a deadline, on the clock that counts suspends.
+7. What an addon of somebody else's asks to see goes to mitmproxy's own layers instead, untouched,
+   once it is allowed (:mod:`tripgate.proxy.relay.divert`).
+8. Everything that waits has a deadline, on the clock that counts suspends.
 """

@@ -1,9 +1,14 @@
 """Other people's addons, told of the relay's connections by mitmproxy's own events.
 
+An addon that wants more than that asks for it: by a method for a flow (``FLOWS`` of plain HTTP,
+``RAW_FLOWS`` of what is neither HTTP nor TLS), or in ``tls_clienthello`` by setting
+``ignore_connection`` to ``False``. What was asked for is diverted, if it is allowed
+(:mod:`tripgate.proxy.relay.divert`).
+
 Rules
 1. Nothing is made and nobody is asked unless an addon that is neither mitmproxy's nor ours has a
-   method for one of ``EVENTS``; that is looked for once in ``LOOK_S``. (The stock addons cost as
-   much as the whole relay.)
+   method for one of ``EVENTS`` or of a flow; that is looked for once in ``LOOK_S``. (The stock
+   addons cost as much as the whole relay.)
 2. The order is that of ``EVENTS``: each at most once for a connection, ``client_disconnected`` for
    every one that was told as connected. ``tls_clienthello`` is what was peeked at.
 3. A connection waits for nobody: what is asynchronous runs beside it. An error is logged and
@@ -19,6 +24,7 @@ from typing import Any
 
 from mitmproxy import connection, ctx, tls
 from mitmproxy.addonmanager import traverse
+from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import context, server_hooks
 from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.proxy.mode_specs import ProxyMode
@@ -30,6 +36,9 @@ EVENTS = (
     "client_connected", "tls_clienthello", "server_connect", "server_connected", "flow_metered",
     "client_disconnected",
 )  # fmt: skip
+FLOWS = frozenset({"requestheaders", "request", "responseheaders", "response", "error"})
+RAW_FLOWS = frozenset({"tcp_start", "tcp_message", "tcp_end", "tcp_error"})
+LOOKED_FOR = (*EVENTS, *FLOWS, *RAW_FLOWS)
 LOOK_S = 1.0
 NOT_OTHERS = ("mitmproxy.", "tripgate.")
 
@@ -75,13 +84,16 @@ class Observers:
         for addon in self._addons():
             home = addon.__name__ if inspect.ismodule(addon) else type(addon).__module__
             if not f"{home}.".startswith(NOT_OTHERS):
-                for event in EVENTS:
+                for event in LOOKED_FOR:
                     if callable(hook := getattr(addon, event, None)):
                         found.setdefault(event, []).append(hook)
         self._hooks = found
 
     def wants(self, event: str) -> bool:
         return event in self._hooks
+
+    def want_one(self, events: frozenset[str]) -> bool:
+        return not events.isdisjoint(self._hooks)
 
     def tell(self, event: str, data: object) -> None:
         for hook in self._hooks.get(event, ()):
@@ -103,11 +115,13 @@ class Observers:
 class Observed:
     """One connection as addons see it."""
 
-    __slots__ = ("_client", "_observers", "_server")
+    __slots__ = ("_observers", "_server", "asks", "client")
 
     def __init__(self, observers: Observers, client: Address, destination: Address) -> None:
+        self.asks = False
+        """An addon wants to see what is inside."""
         self._observers = observers
-        self._client = connection.Client(
+        self.client = connection.Client(
             peername=client,
             sockname=destination,
             timestamp_start=time.time(),
@@ -115,22 +129,29 @@ class Observed:
             proxy_mode=ProxyMode.parse("transparent"),
         )
         self._server = connection.Server(address=destination)
-        observers.tell("client_connected", self._client)
+        observers.tell("client_connected", self.client)
 
-    def hello(self, name: str | None, head: bytes) -> None:
-        """The first bytes were looked at."""
-        self._client.sni = name
-        if not self._observers.wants("tls_clienthello"):
-            return
+    def hello(self, name: str | None, head: bytes, *, http: bool) -> None:
+        """The first bytes were looked at; none: the client waits for the server."""
+        self.client.sni = name
+        if http:
+            self.asks = self._observers.want_one(FLOWS)
+        elif not starts_like_tls_record(head):
+            self.asks = self._observers.want_one(RAW_FLOWS)
+        elif self._observers.wants("tls_clienthello"):
+            self._client_hello(head)
+
+    def _client_hello(self, head: bytes) -> None:
         try:
             hello = parse_client_hello(head)
         except ValueError:
             hello = None
         if hello is not None:
-            about = context.Context(self._client, ctx.options)
+            about = context.Context(self.client, ctx.options)
             about.server = self._server
             data = tls.ClientHelloData(about, hello, ignore_connection=True)
             self._observers.tell("tls_clienthello", data)
+            self.asks = not data.ignore_connection
 
     def connect(self) -> bool:
         """A connection to the server is about to be made; False: an addon refuses it."""
@@ -149,9 +170,9 @@ class Observed:
         """Both sides are closed, or are about to be; ``metered``: if anything was opened."""
         if metered is not None:
             self._observers.tell("flow_metered", metered)
-        self._client.state = self._server.state = connection.ConnectionState.CLOSED
-        self._client.timestamp_end = time.time()
-        self._observers.tell("client_disconnected", self._client)
+        self.client.state = self._server.state = connection.ConnectionState.CLOSED
+        self.client.timestamp_end = time.time()
+        self._observers.tell("client_disconnected", self.client)
 
     def _data(self) -> server_hooks.ServerConnectionHookData:
-        return server_hooks.ServerConnectionHookData(client=self._client, server=self._server)
+        return server_hooks.ServerConnectionHookData(client=self.client, server=self._server)

@@ -92,7 +92,7 @@ class Peek:
         self._seen = got
         if sniffer.done or ended or got == BUFFER:
             if self.observed is not None:
-                self.observed.hello(sniffer.name, bytes(view[:got]))
+                self.observed.hello(sniffer.name, bytes(view[:got]), http=sniffer.http)
             head = bytes(view[:got]) if sniffer.http else b""
             self._decide(sniffer.name, head)
 
@@ -105,6 +105,8 @@ class Peek:
             self._late = True
             self._lane.heads.enter(self, now)
         else:
+            if self.observed is not None:
+                self.observed.hello(None, b"", http=False)
             self._decide(None, b"")
 
     def _decide(self, name: str | None, head: bytes) -> None:

@@ -4,6 +4,7 @@ Rules
 1. A verdict counts once for each connection.
 2. What is allowed is bounded in number per device, its destination is checked, and without budget
    it waits for the device's grant before anything is sent.
+3. What an addon asks to see is diverted once it is allowed, not before.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from tripgate.proxy.desk import LeaseDesk
 from tripgate.proxy.gate import PER_DEVICE
 from tripgate.proxy.relay.answer import Answer
 from tripgate.proxy.relay.destination import Destinations
+from tripgate.proxy.relay.divert import Diverter
 from tripgate.proxy.relay.engine import READ, Engine
 from tripgate.proxy.relay.flow import RelayFlow
 from tripgate.proxy.relay.lane import Lane
@@ -51,14 +53,17 @@ class Relay(Lane):
         self._destinations = Destinations(own)
         self._purses: dict[str, Purse] = {}
         self._costs = {version: WireCost.of(version, mtu) for version in (4, 6)}
+        self._diverter = Diverter(self, desk, decide, self._refused, self._costs)
 
     def close(self) -> None:
         """Reset everything; the accounts have all of it."""
+        self._diverter.end(lambda _: True)
         self.engine.close()
 
     def cut(self, client: str) -> None:
         """End what is open at a client's address: it belongs to another device now."""
         self.engine.abort(lambda one: getattr(one, "address", None) == client)
+        self._diverter.end(lambda address: address == client)
 
     # -- clients ----------------------------------------------------------------------------
 
@@ -116,6 +121,10 @@ class Relay(Lane):
             peek.abort()
 
     def _open(self, peek: Peek, asked: Asked, verdict: Allow, cost: WireCost) -> None:
+        if peek.observed is not None and peek.observed.asks:
+            self.stats.verdicts["allow"] += 1
+            self._diverter.take(peek, peek.observed, asked)
+            return
         if peek.observed is not None and not peek.observed.connect():
             self._refuse(peek, "refuse-destination")
             return
