@@ -154,7 +154,7 @@ class Diverted:
     async def _serve(self, sock: socket.socket, account: Account, name: str | None) -> Dialled:
         address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
         cost = self._diverter.costs[address.version]
-        meter = WireMeter(lambda: account.budget, name, str(address), cost)
+        meter = WireMeter(account, name, str(address), cost)
         flow = Flow(self._diverter.desk, account, meter, self.end)
         lost = functools.partial(self._server_lost, flow, meter)
         reader, writer = await dial.open_stream(sock, lost)
