@@ -20,6 +20,7 @@ import functools
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from mitmproxy import ctx
@@ -41,21 +42,17 @@ from tripgate.proxy.relay.verdict import Allow, Asked, Decide, Refuse
 from tripgate.proxy.streams import CLOSE_S
 
 
+@dataclass
 class Diverter:
     """All that is diverted now. ``refused`` says whether a verdict's device is not taken to an
     address, ``costs`` are by IP version."""
 
-    def __init__(
-        self,
-        lane: Lane,
-        desk: LeaseDesk,
-        decide: Decide,
-        refused: Callable[[str, Allow], bool],
-        costs: Mapping[int, WireCost],
-    ) -> None:
-        self.lane, self.desk, self.costs = lane, desk, costs
-        self.decide, self.refused = decide, refused
-        self.open: set[Diverted] = set()
+    lane: Lane
+    desk: LeaseDesk
+    decide: Decide
+    refused: Callable[[str, Allow], bool]
+    costs: Mapping[int, WireCost]
+    open: "set[Diverted]" = field(default_factory=set)
 
     def take(self, peek: Peek, observed: Observed, asked: Asked) -> None:
         """The connection is mitmproxy's from now on."""
