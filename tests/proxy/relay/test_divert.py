@@ -127,10 +127,11 @@ async def test_a_cap_resets_both_sides(world: RelayWorld, master: Master) -> Non
     master.addons.add(Reads())
     await world.cap(MB)
     client, server = await asks(world)
-    with pytest.raises(ConnectionError):
-        await send(server, reply(20 * MB))
+    sending = asyncio.ensure_future(send(server, reply(20 * MB)))
     with pytest.raises(ConnectionResetError):
         await rest(client)
+    with pytest.raises(ConnectionError):
+        await sending
     await nothing_is_left(world)
     assert world.account.budget.taken <= MB + 16 * 1024
 
