@@ -1,8 +1,8 @@
 """Relayed connections: every byte, in order, and each kind of end as what it is."""
 
 import asyncio
-import gc
 import errno
+import gc
 import os
 import socket
 from pathlib import Path
