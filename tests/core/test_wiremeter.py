@@ -33,6 +33,18 @@ def test_a_budget_can_be_used_to_its_end(granted: int) -> None:
     assert (budget.left, meter.up + meter.down) == (0, granted)
 
 
+def test_who_takes_at_once_is_charged_as_who_asks_for_room_first() -> None:
+    meter, budget = made()
+    assert (meter.take_down(2 * 1448), meter.take_up(100)) == (2 * 1448, 100)
+    other, same = made()
+    other.moved_down(other.room(2 * 1448))
+    other.moved_up(other.room(100))
+    assert (meter.up, meter.down, budget.taken) == (other.up, other.down, same.taken)
+    assert meter.post_payload() == (100, 2 * 1448)
+    budget.revoked = True
+    assert (meter.take_up(1), meter.take_down(1)) == (0, 0)
+
+
 def test_a_download_is_charged_with_its_acknowledgements() -> None:
     meter, budget = made()
     meter.moved_down(2 * 1448)

@@ -10,3 +10,5 @@ from tests.proxy.relay.relay_world import RelayWorld, running
 async def world(tmp_path: Path) -> AsyncIterator[RelayWorld]:
     async with running(tmp_path) as made:
         yield made
+    for sock in made.made:  # left open, they would be closed in the midst of another test
+        sock.close()

@@ -29,6 +29,7 @@ class RelayWorld(World):
     async def start(self, folder: Path) -> None:
         await self.open(folder)
         self.asked = []
+        self.made: list[socket.socket] = []
         self.origin = listening()
         loop = asyncio.get_running_loop()
         self.relay = Relay(self.desk, self.decide, lambda ip: False, loop)
@@ -52,6 +53,7 @@ class RelayWorld(World):
 
     async def client(self, first: bytes = b"") -> socket.socket:
         sock = socket.socket()
+        self.made.append(sock)
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(sock, self.front.getsockname())
@@ -62,6 +64,7 @@ class RelayWorld(World):
     async def accepted(self) -> socket.socket:
         sock, _ = await asyncio.get_running_loop().sock_accept(self.origin)
         sock.setblocking(False)
+        self.made.append(sock)
         return sock
 
     async def pair(self, first: bytes = b"!") -> tuple[socket.socket, socket.socket]:

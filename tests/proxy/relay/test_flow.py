@@ -138,6 +138,7 @@ async def test_everything_is_given_back_when_connections_end(world: RelayWorld) 
             server.close()
         await until(lambda: world.relay.connections == 0)
         await asyncio.sleep(0)
+        gc.collect()  # what earlier tests have left open
         return len(list(Path("/proc/self/fd").iterdir()))
 
     gc.collect()  # what other tests have left open
