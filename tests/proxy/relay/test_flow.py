@@ -141,7 +141,6 @@ async def test_everything_is_given_back_when_connections_end(world: RelayWorld) 
         gc.collect()  # what earlier tests have left open
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    gc.collect()  # what other tests have left open
     assert await fifty() == await fifty()
     assert world.flows == 0
 
