@@ -100,6 +100,19 @@ async def test_it_is_told_of_one_connection(world: RelayWorld, master: Master) -
     assert addon.data("flow_metered").host == "shop.example"
 
 
+async def test_beyond_what_may_be_diverted_a_connection_is_relayed(
+    world: RelayWorld, master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(divert, "MOST", 1)
+    master.addons.add(addon := Reads())
+    first, _ = await asks(world)
+    client, server = await asks(world)
+    await send(server, reply(10))
+    assert await exactly(client, len(reply(10))) == reply(10)
+    assert not addon.flows
+    first.close()
+
+
 async def test_the_device_pays_for_it_as_the_relay_would_have_it(
     world: RelayWorld, master: Master
 ) -> None:
@@ -315,7 +328,7 @@ async def test_an_addon_has_a_body_that_is_not_large_whole(
 ) -> None:
     master.addons.add(addon := Reads())
     client, server = await asks(world)
-    size = parse_volume("7MiB")
+    size = parse_volume("900KiB")
     sending = asyncio.ensure_future(send(server, reply(size)))
     assert len(await exactly(client, len(reply(size)))) == len(reply(size))
     await sending
@@ -326,7 +339,7 @@ async def test_an_addon_has_a_body_that_is_not_large_whole(
 async def test_a_large_body_is_passed_on_and_not_held(world: RelayWorld, master: Master) -> None:
     master.addons.add(addon := Reads())
     client, server = await asks(world)
-    size = parse_volume("9MiB")
+    size = parse_volume("2MiB")
     sending = asyncio.ensure_future(send(server, reply(size)))
     assert len(await exactly(client, len(reply(size)))) == len(reply(size))
     await sending

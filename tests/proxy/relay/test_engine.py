@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import socket
+import time
 from typing import Any
 
 import pytest
 
 from tests.proxy.relay.relay_world import RelayWorld, exactly, recv, send, until
 from tripgate.proxy.relay.deadlines import Deadlines
+from tripgate.proxy.relay.engine import READ, TURN_S, Engine
 from tripgate.proxy.relay.lane import HALF_IDLE_S, IDLE_S
 from tripgate.proxy.relay.pipes import SIZE_MAX, Pipes
 from tripgate.proxy.relay.quiet import Quiet
@@ -211,3 +213,31 @@ async def test_a_deadline_that_fails_stops_no_others(world: RelayWorld) -> None:
     await world.pass_time(6)
     await world.pass_time(1)
     assert things[1].expired
+
+
+async def test_what_was_told_while_a_turn_took_long_is_not_lost() -> None:
+    engine, pairs = Engine(asyncio.get_running_loop(), time.monotonic), list[Any]()
+    told = list[int]()
+
+    class Slow:
+        def event(self, fd: int, mask: int) -> None:
+            told.append(fd)
+            time.sleep(2 * TURN_S)
+            if len(pairs) < 4:
+                ready()
+
+        def abort(self) -> None: ...
+
+    def ready() -> None:
+        one, other = socket.socketpair()
+        pairs.append((one, other))
+        other.send(b"!")
+        engine.watch(one.fileno(), Slow(), READ)
+
+    ready()
+    await until(lambda: len(told) == 4)
+    for one, other in pairs:
+        engine.forget(one.fileno())
+        one.close()
+        other.close()
+    engine.close()

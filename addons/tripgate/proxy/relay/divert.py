@@ -13,6 +13,7 @@ Rules
 4. What fails in the handover resets the client and frees no bytes.
 5. It is counted out of the crowd when nothing of it is open any more, ``CLOSE_S`` after its end at
    the latest: then what is left is reset.
+6. At most ``MOST`` are diverted at once, as addons may hold bodies; those beyond are relayed.
 """
 
 import asyncio
@@ -41,6 +42,8 @@ from tripgate.proxy.relay.peek import Peek
 from tripgate.proxy.relay.verdict import Allow, Asked, Decide, Refuse
 from tripgate.proxy.streams import CLOSE_S
 
+MOST = 64
+
 
 @dataclass
 class Diverter:
@@ -53,6 +56,11 @@ class Diverter:
     refused: Callable[[str, Allow], bool]
     costs: Mapping[int, WireCost]
     open: "set[Diverted]" = field(default_factory=set)
+
+    @property
+    def full(self) -> bool:
+        """Rule 6."""
+        return len(self.open) >= MOST
 
     def take(self, peek: Peek, observed: Observed, asked: Asked) -> None:
         """The connection is mitmproxy's from now on."""

@@ -24,7 +24,7 @@ from tripgate.proxy.relay.observers import Observed
 from tripgate.proxy.relay.verdict import Asked
 from tripgate.proxy.streams import BACKLOG
 
-LARGE = "8m"
+LARGE = "1m"
 """A body beyond that is not held in memory for addons, unless the owner has set another size."""
 
 BODIES = 4

@@ -161,9 +161,11 @@ class Engine:
         self._turn([])
 
     def _woken(self) -> None:
-        began = self.clock()
-        while (events := self._poll(0, BATCH)) and self.now - began <= TURN_S:
+        until = self.clock() + TURN_S
+        while events := self._poll(0, BATCH):  # what was told once is not told again
             self._turn(events)
+            if self.clock() > until:
+                break
 
     def _turn(self, events: Events) -> Events:
         """Work on the events, and on what came meanwhile; returns those that are not ours."""
@@ -177,8 +179,8 @@ class Engine:
                 self._close_over()
         finally:
             self._turning = False
-        if self._again:
-            self._see_to_it()
+            if self._again or self._over:
+                self._see_to_it()
         return others
 
     def _batch(self, events: Events) -> Events:

@@ -16,7 +16,7 @@ from tripgate.core.meter import WireState
 from tripgate.core.wiremeter import WireMeter
 from tripgate.proxy import upstream
 from tripgate.proxy.account import FREE
-from tripgate.proxy.relay.engine import BOTH, READ, Engine
+from tripgate.proxy.relay.engine import BOTH, READ, RESTING, Engine
 from tripgate.proxy.relay.lane import Lane
 from tripgate.proxy.relay.listener import own_name
 from tripgate.proxy.relay.observers import MeteredFlow
@@ -154,7 +154,8 @@ class RelayFlow:
 
     def blocked(self, sock: Socket) -> None:
         """``sock`` takes no more: hear of it when it does."""
-        self.engine.rewatch(sock.fileno(), BOTH)
+        reads = self._up if sock is self.client else self._down
+        self.engine.rewatch(sock.fileno(), RESTING if reads.deaf else BOTH)
 
     def expire(self, now: float) -> None:
         """The time for the connect, or for silence, is over."""

@@ -121,7 +121,7 @@ class Relay(Lane):
             peek.abort()
 
     def _open(self, peek: Peek, asked: Asked, verdict: Allow, cost: WireCost) -> None:
-        if peek.observed is not None and peek.observed.asks:
+        if peek.observed is not None and peek.observed.asks and not self._diverter.full:
             self.stats.verdicts["allow"] += 1
             self._diverter.take(peek, peek.observed, asked)
             return
