@@ -37,6 +37,7 @@ usage() {
   sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}"
 }
 
+given="$*"
 while [ $# -gt 0 ]; do
   case $1 in
     --lan | --uplink | --country | --ssid | --password-file | --plan | --valid | --tz | --person | --redis)
@@ -65,14 +66,14 @@ while [ $# -gt 0 ]; do
 done
 [ -z "$country$ssid" ] || wifi=1
 [ -z "$purge" ] || [ -n "$uninstall" ] || { say "--purge goes with --uninstall"; exit 2; }
-[ "$(id -u)" = 0 ] || [ -n "$dry" ] || die "this changes the system: sudo $0 $*"
+[ "$(id -u)" = 0 ] || [ -n "$dry" ] || die "this changes the system: sudo $0 $given"
 
 if [ -n "$uninstall" ]; then
   step "stopping and removing the services" remove_services
   step "removing what was installed in /etc and /opt" remove_files
   [ -z "$purge" ] || step "removing plan, counts, devices and the group" remove_state
   step "removing the Debian packages that came with it" remove_packages
-  say "done${purge:+; nothing is left}"
+  [ -n "$dry" ] || say "done${purge:+; nothing is left}"
   exit 0
 fi
 
