@@ -8,7 +8,7 @@ import pytest
 
 from tripgate import statefind, statefolder
 from tripgate.statefind import find, own_folder
-from tripgate.statefolder import StateError
+from tripgate.statefolder import Identity, StateError, StateFolder
 
 
 @pytest.fixture
@@ -22,8 +22,10 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def with_state(path: Path) -> Path:
-    path.mkdir(parents=True)
-    (path / "gateway.json").touch()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = StateFolder(path)
+    folder.create()
+    folder.write_identity(Identity("gateway", "instance"))
     return path
 
 
@@ -82,8 +84,24 @@ def test_the_state_home_of_xdg_is_used_if_it_is_absolute(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(home / "xdg"))
     assert own_folder() == home / "xdg/tripgate"
-    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    assert find(None).path == home / "xdg/tripgate"
+
+
+@pytest.mark.parametrize("xdg", ["", "relative/path"])
+def test_without_a_usable_xdg_folder_it_is_under_the_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch, xdg: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", xdg)
     assert own_folder() == home / ".local/state/tripgate"
+
+
+def test_without_a_home_the_option_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.raises(StateError, match="name a folder with --state DIR"):
+        own_folder()
 
 
 def test_a_relative_name_is_made_absolute(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -323,28 +323,27 @@ async def test_the_socket_to_the_server_has_the_devices_mark(
     assert marked == [7]
 
 
+async def held_of(world: RelayWorld, master: Master, size: int) -> bytes | None:
+    """A body that has come to the client whole, as an addon has it."""
+    master.addons.add(addon := Reads())
+    client, server = await asks(world)
+    sending = asyncio.ensure_future(send(server, reply(size)))
+    assert len(await exactly(client, len(reply(size)))) == len(reply(size))
+    await sending
+    (flow,) = addon.flows
+    assert flow.response is not None
+    return flow.response.raw_content
+
+
 async def test_an_addon_has_a_body_that_is_not_large_whole(
     world: RelayWorld, master: Master
 ) -> None:
-    master.addons.add(addon := Reads())
-    client, server = await asks(world)
     size = parse_volume("900KiB")
-    sending = asyncio.ensure_future(send(server, reply(size)))
-    assert len(await exactly(client, len(reply(size)))) == len(reply(size))
-    await sending
-    (flow,) = addon.flows
-    assert flow.response is not None and flow.response.raw_content == bytes(size)
+    assert await held_of(world, master, size) == bytes(size)
 
 
 async def test_a_large_body_is_passed_on_and_not_held(world: RelayWorld, master: Master) -> None:
-    master.addons.add(addon := Reads())
-    client, server = await asks(world)
-    size = parse_volume("2MiB")
-    sending = asyncio.ensure_future(send(server, reply(size)))
-    assert len(await exactly(client, len(reply(size)))) == len(reply(size))
-    await sending
-    (flow,) = addon.flows
-    assert flow.response is not None and flow.response.raw_content is None
+    assert await held_of(world, master, parse_volume("2MiB")) is None
 
 
 async def test_an_addon_sees_raw_tcp_and_its_messages_are_not_kept_for_ever(
